@@ -1,0 +1,1 @@
+"""What ships in the core, offered through the same hooks as any plugin."""
