@@ -90,16 +90,16 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
         self.broken: dict[str, str] = {}
         """Plugin name → why it is not in use."""
+        self.disabled: frozenset[str] = frozenset(_disabled_by_environment() if disabled is None else disabled)
+        """Plugins left out on request."""
         self.distributions: dict[str, str] = {}
         """Plugin name → distribution that brings it."""
         self._offers: dict[str, dict[str, Offer]] = {kind: {} for kind in KINDS}
         self._clashes: dict[tuple[str, str], DuplicateNameError] = {}
-        off = set(_disabled_by_environment() if disabled is None else disabled)
         found = entry_points(group=GROUP) if points is None else points
         for point in sorted(found, key=lambda point: point.name):
             self.distributions[point.name] = _distribution(point)
-            if point.name in off:
-                self.broken[point.name] = "switched off by RSGROUND_DISABLE"
+            if point.name in self.disabled:
                 continue
             try:
                 self._add(point)
@@ -164,7 +164,8 @@ class Registry:
             raise self._clashes[kind, name]
         offers = self.offers(kind)
         if name not in offers:
-            note = "; ".join(f"plugin {plugin!r} is not in use: {why}" for plugin, why in self.broken.items())
+            reasons = dict.fromkeys(sorted(self.disabled), "switched off by RSGROUND_DISABLE") | self.broken
+            note = "; ".join(f"plugin {plugin!r} is not in use: {why}" for plugin, why in reasons.items())
             raise UnknownNameError(kind, name, offers, note)
         return offers[name].spec
 

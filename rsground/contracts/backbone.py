@@ -62,5 +62,5 @@ class Backbone(ABC):
         del text
         return None
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most backbones hold nothing
         """Free what the backbone holds; called once, when a run ends."""

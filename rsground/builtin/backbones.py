@@ -1,0 +1,5 @@
+"""Backbones that ship in the core."""
+
+from rsground.specs import BackboneSpec
+
+BACKBONES: list[BackboneSpec] = []

@@ -1,0 +1,5 @@
+"""Codecs that ship in the core."""
+
+from rsground.specs import CodecSpec
+
+CODECS: list[CodecSpec] = []

@@ -1,0 +1,5 @@
+"""Executors that ship in the core."""
+
+from rsground.specs import ExecutorSpec
+
+EXECUTORS: list[ExecutorSpec] = []

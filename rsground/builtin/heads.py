@@ -1,0 +1,5 @@
+"""Heads that ship in the core."""
+
+from rsground.specs import HeadSpec
+
+HEADS: list[HeadSpec] = []

@@ -1,0 +1,5 @@
+"""Metrics that ship in the core."""
+
+from rsground.specs import MetricSpec
+
+METRICS: list[MetricSpec] = []

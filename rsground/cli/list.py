@@ -1,0 +1,100 @@
+"""List what is registered, without importing any of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsground.registry import Offer, Registry
+
+EPILOG = """examples:
+  rsground list                 how many of each kind
+  rsground list heads
+  rsground list datasets --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The kind to list."""
+    parser.add_argument("kind", nargs="?", help="heads, preprocessors, backbones, segmenters, codecs, datasets, ...")
+    parser.add_argument("--json", action="store_true", help="machine-readable: one JSON array")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the listing."""
+    from rsground.registry import registry
+
+    found = registry()
+    if args.kind is None:
+        _print_kinds(found, args.json)
+    else:
+        _print_offers(found, _singular(args.kind), args.json)
+    return 0
+
+
+def _singular(kind: str) -> str:
+    from rsground.errors import UnknownNameError
+    from rsground.registry import KINDS
+
+    for name in KINDS:
+        if kind.lower() in (name, f"{name}s"):
+            return name
+    raise UnknownNameError("kind of thing", kind, [f"{name}s" for name in KINDS])
+
+
+def _print_kinds(found: Registry, as_json: bool) -> None:
+    from rsground.registry import KINDS
+
+    names = {f"{kind}s": list(found.offers(kind)) for kind in KINDS}
+    if as_json:
+        _print_json(names)
+        return
+    from rich.table import Table
+
+    table = Table("kind", "number", "names", box=None, header_style="bold")
+    for kind, known in names.items():
+        table.add_row(kind, str(len(known)), ", ".join(known) or "-")
+    _print_table(table, found)
+
+
+def _print_offers(found: Registry, kind: str, as_json: bool) -> None:
+    offers = found.offers(kind)
+    if as_json:
+        _print_json([_row(offer) for offer in offers.values()])
+        return
+    from rich.table import Table
+
+    table = Table("name", "tasks", "summary", "from", "state", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name, offer in offers.items():
+        tasks = " ".join(getattr(offer.spec, "tasks", ()))
+        state = f"needs {', '.join(offer.missing)}" if offer.missing else "ready"
+        table.add_row(name, tasks or "-", offer.spec.summary, offer.distribution, state)
+    _print_table(table, found)
+
+
+def _row(offer: Offer) -> dict[str, Any]:
+    spec = offer.spec
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "tasks": list(getattr(spec, "tasks", ())),
+        "plugin": offer.plugin,
+        "distribution": offer.distribution,
+        "missing": list(offer.missing),
+    }
+
+
+def _print_table(table: Any, found: Registry) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console()
+    console.print(table)
+    for plugin, why in found.broken.items():
+        console.print(f"[yellow]not in use:[/] {escape(plugin)}: {escape(why)}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))  # noqa: T201
