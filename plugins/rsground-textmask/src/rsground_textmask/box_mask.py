@@ -1,0 +1,50 @@
+"""box-mask (ours): the box first, then a grid of what is inside it.
+
+A grid over the whole image spends its cells on background; a grid over the object's box spends them on its outline.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rsground.regions import unmap_region
+
+from rsground.codecs import BoxMask, Codec, Grammar, TextBox
+from rsground.contracts import TextHead
+from rsground.types import Generation, Prediction, Sample, Task, View
+from rsground_textmask import prompts
+from rsground_textmask.refinement import refine
+
+
+class BoxMaskHead(TextHead):
+    """HBB, or HBB and the grid inside it, by task.
+
+    Args:
+        box_resolution: steps of a box coordinate.
+        options: further options of :class:`rsground.codecs.BoxMask` (``resolution``, ``downsample`` ...).
+    """
+
+    tasks = frozenset({Task.HBB, Task.MASK})
+
+    def __init__(self, box_resolution: int = 1000, **options: Any) -> None:
+        self.codecs: dict[Task, Codec] = {Task.HBB: TextBox(resolution=box_resolution), Task.MASK: BoxMask(**options)}
+
+    def _ask(self, sample: Sample) -> str:
+        return prompts.question(sample.task, sample.expression)
+
+    def target(self, sample: Sample, view: View) -> str:
+        """Box, or box and grid, in ``view`` pixels."""
+        return self.codecs[sample.task].write(
+            [unmap_region(region, view) for region in sample.targets or ()], view.size
+        )
+
+    def grammar(self, sample: Sample, view: View) -> Grammar:
+        """Valid answers for the sample's task."""
+        return self.codecs[sample.task].grammar(view.size)
+
+    def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
+        reading = self.codecs[sample.task].read(generation.text, view.size)
+        regions = reading.regions
+        if self.segmenter is not None and sample.task is Task.MASK and regions:
+            regions = refine(self.segmenter, view.images[-1], regions)
+        return Prediction(regions=regions, issues=reading.issues, parsed=reading.parsed)
