@@ -109,7 +109,7 @@ def test_wrong_options_name_the_thing(plugin) -> None:
 
 def test_a_target_that_is_not_there_says_what_it_needs() -> None:
     spec = HeadSpec(name="h", target="not_there:Head", summary="s", requires=("torch",))
-    with pytest.raises(PluginError, match=r"cannot import 'not_there:Head'.*It needs torch"):
+    with pytest.raises(PluginError, match=r"cannot be loaded from 'not_there:Head'.*It needs torch"):
         construct(spec)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+
+from rsground.contracts import Segmenter
 from rsground.metrics.consistency import box_consistency
 from rsground.regions import hbb_of, mask_of
-from rsground_textmask.box_mask import BoxMaskHead
-from rsground_textmask.geoground import GeoGroundHead
-from rsground_textmask.supervision import ASSISTED, GUIDED
-
-from rsground.contracts import MaskPrompt, Segmenter
 from rsground.testing import HeadConformance, MetricConformance, PluginConformance, miniature
 from rsground.testing.samples import blank_view
 from rsground.types import Generation, Region, Sample, Task
+from rsground_textmask.box_mask import BoxMaskHead
+from rsground_textmask.geoground import GeoGroundHead
+from rsground_textmask.supervision import ASSISTED, GUIDED
 
 
 class TestPlugin(PluginConformance):
@@ -63,7 +65,7 @@ def test_all_signals_carries_each_as_written() -> None:
     answer = head.target(sample, blank_view(sample))
     found = head.read(Generation(answer), sample, blank_view(sample))
     (region,) = found.regions
-    assert region.hbb and region.quad and region.rle
+    assert None not in (region.hbb, region.quad, region.rle)
     assert 0.5 < box_consistency(region) <= 1.0
 
 
@@ -82,7 +84,7 @@ def test_all_signals_without_the_mask_is_less_consistent() -> None:
 )
 def test_supervision_adds_what_it_says(kind: str, kinds: set[str]) -> None:
     sample = miniature(Task.MASK)
-    pairs = list(GeoGroundHead(supervision=kind).training_pairs(sample, blank_view(sample), np.random.default_rng(0)))  # type: ignore[arg-type]
+    pairs = list(GeoGroundHead(supervision=kind).training_pairs(sample, blank_view(sample), np.random.default_rng(0)))
     assert {pair.kind for pair in pairs} == kinds
     assert all(pair.use_image == (pair.kind != "ggl") for pair in pairs)
 
@@ -115,13 +117,10 @@ def test_a_segmenter_refines_masks() -> None:
         def encode(self, image: np.ndarray) -> None:
             return None
 
-        def _segment(
-            self, features: None, prompts: list[MaskPrompt], size: tuple[int, int]
-        ) -> tuple[np.ndarray, np.ndarray]:
+        def _segment(self, features: Any, prompts: Any, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
             masks = np.zeros((len(prompts), *size), bool)
             for mask, prompt in zip(masks, prompts, strict=True):
-                assert prompt.box is not None
-                assert prompt.mask is not None and prompt.mask.shape == size
+                assert prompt.mask.shape == size
                 x1, y1, x2, y2 = (int(value) for value in prompt.box)
                 mask[y1:y2, x1 : (x1 + x2) // 2] = True
             return masks, np.full(len(prompts), 0.5, np.float32)

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rsground.regions import hbb_of, unmap_region
-
 from rsground.codecs import Codec, Grammar, PointSet, PolygonText
 from rsground.contracts import MaskPrompt, TextHead, Training
 from rsground.geometry import mask_to_rle
+from rsground.regions import hbb_of, unmap_region
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 from rsground_pointset import cyclic
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rsground.regions import unmap_region
-
 from rsground.codecs import BoxMask, Codec, Grammar, TextBox
 from rsground.contracts import TextHead
+from rsground.regions import unmap_region
 from rsground.types import Generation, Prediction, Sample, Task, View
 from rsground_textmask import prompts
 from rsground_textmask.refinement import refine

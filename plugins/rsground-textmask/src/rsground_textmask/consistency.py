@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from rsground.metrics.consistency import box_consistency
 
 from rsground.contracts import Columns, Metric
+from rsground.metrics.consistency import box_consistency
 from rsground.types import Prediction, Sample, Task
 
 if TYPE_CHECKING:

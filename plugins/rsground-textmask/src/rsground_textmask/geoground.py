@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from rsground.regions import unmap_region
-
 from rsground.codecs import Codec, Grammar, TextBox, TextMask, TextOBB
 from rsground.contracts import TextHead, Training
+from rsground.regions import unmap_region
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 from rsground_textmask import prompts
 from rsground_textmask.refinement import refine

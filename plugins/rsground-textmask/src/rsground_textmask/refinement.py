@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rsground.regions import hbb_of, mask_of
 
 from rsground.contracts import MaskPrompt, Segmenter
 from rsground.geometry import mask_to_rle
+from rsground.regions import hbb_of, mask_of
 from rsground.types import Region
 
 if TYPE_CHECKING:

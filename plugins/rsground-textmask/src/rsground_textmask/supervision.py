@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rsground.regions import hbb_of
-
 from rsground.codecs import Codec
 from rsground.contracts import Training
+from rsground.regions import hbb_of
 from rsground.types import Region, Size, Task
 from rsground_textmask import prompts
 
