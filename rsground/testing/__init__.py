@@ -11,6 +11,7 @@ Needs pytest and hypothesis (the extra ``test``).
 """
 
 from rsground.testing.codecs import CodecConformance
+from rsground.testing.datasets import DatasetConformance
 from rsground.testing.discovery import PluginConformance, conformance_classes
 from rsground.testing.heads import HeadConformance
 from rsground.testing.metrics import MetricConformance
@@ -21,6 +22,7 @@ __all__ = [
     "ANSWERS_NOBODY_EXPECTS",
     "BackboneConformance",
     "CodecConformance",
+    "DatasetConformance",
     "HeadConformance",
     "MetricConformance",
     "PluginConformance",
