@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,10 +50,12 @@ class SceneGraph:
     Attributes:
         height, width: of the image, pixels.
         objects: every annotated or drawn instance.
-        complete: categories whose every instance in the image is listed; absent-target and counting expressions are
-            made of these only.
+        complete: categories whose every instance in the image is listed, present or not. Expressions are made of
+            these only: who cannot rule out an unlisted ship cannot say which ship is leftmost, or that there is none.
         gsd: metres per pixel, None where unknown.
-        facts: scene-level facts for reasoning expressions (``"open_ground"`` → list of Regions ...).
+        facts: scene-level facts. ``"places"`` → sequence of :class:`SceneObject` that only reasoning expressions name
+            (``category="open ground"``: where a helicopter could land); their ids are unique among the objects' too,
+            and their category stands in ``complete`` when all such places are listed.
     """
 
     height: int
@@ -62,3 +64,17 @@ class SceneGraph:
     complete: frozenset[str]
     gsd: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def places(self) -> tuple[SceneObject, ...]:
+        """What only reasoning expressions name."""
+        return tuple(self.facts.get("places", ()))
+
+    def by_id(self, ids: Iterable[int]) -> tuple[SceneObject, ...]:
+        """The objects and places with these ids, in the order of ``ids``.
+
+        Raises:
+            KeyError: no object or place has such an id.
+        """
+        known = {item.id: item for item in (*self.objects, *self.places)}
+        return tuple(known[i] for i in ids)

@@ -1,0 +1,316 @@
+"""Candidates for expressions: what one could ask about a scene, kind by kind, in random order and lazily.
+
+Nothing here decides whether a candidate is unambiguous; :mod:`rsground.datasets.refer.engine` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from random import Random
+from typing import TypeVar
+
+from rsground.datasets.refer.affordances import AFFORDANCES, PLACES
+from rsground.datasets.refer.areas import CELLS, HALVES
+from rsground.datasets.refer.groups import cluster_sizes
+from rsground.datasets.refer.lexicon import PARENTS, doubtful_absence, is_a, parent_chain
+from rsground.datasets.refer.query import (
+    Affords,
+    AnyOf,
+    Category,
+    Cluster,
+    Count,
+    Extreme,
+    InArea,
+    Nearest,
+    Query,
+    Rank,
+    Related,
+    Where,
+)
+from rsground.datasets.refer.resolve import Resolver
+from rsground.datasets.refer.tables import HEADINGS
+
+T = TypeVar("T")
+SIDES = ("left", "right", "top", "bottom")
+SIZES = ("large", "small")
+RELATIONS = ("left", "right", "above", "below")
+ANY_COLOUR = ("white", "black", "red", "blue", "green", "yellow")
+MAX_ORDERED = 200
+"""Sets larger than this are not ordered, ranked or compared: nobody could follow."""
+MAX_COUNTED = 12
+MAX_RANK = 5
+MAX_FIRST = 4
+
+
+class Scope:
+    """What can be talked about in one scene."""
+
+    def __init__(self, resolver: Resolver, rnd: Random) -> None:
+        self.resolver, self.rnd = resolver, rnd
+        self.tables = resolver.tables
+        graph = self.tables.graph
+        present = {item.category for item in graph.objects}
+        universe = present | graph.complete
+        self.present = sorted(name for name in present if self._closed(name, universe))
+        parents = {PARENTS[name] for name in universe if name in PARENTS}
+        wider = {p for p in parents if len({c for c in present if is_a(c, p)}) > 1 and self._closed(p, universe)}
+        self.categories = self.present + sorted(wider - present)
+        self.seen = frozenset(name for category in present for name in parent_chain(category))
+        self.names = universe | parents
+
+    def _closed(self, name: str, universe: Iterable[str]) -> bool:
+        """Whether every instance of ``name`` is listed: it and everything under it is complete."""
+        complete = self.tables.graph.complete
+        under = {category for category in universe if is_a(category, name)}
+        return bool(under) and under <= complete
+
+    def shuffled(self, items: Iterable[T]) -> Iterator[T]:
+        """The items in random order, drawn one by one."""
+        pool = list(items)
+        for last in range(len(pool) - 1, -1, -1):
+            at = int(self.rnd.random() * (last + 1))
+            pool[at], pool[last] = pool[last], pool[at]
+            yield pool[last]
+
+    def size(self, query: Query) -> int:
+        """How many objects the query may denote at most."""
+        return self.resolver(query).possible.bit_count()
+
+    @cached_property
+    def sets(self) -> list[Query]:
+        """Sets of two or more that can be ordered: categories, and those of one colour or in one half."""
+        plain: list[Query] = [Category(name) for name in self.categories]
+        fine = [query for query in plain if 2 <= self.size(query) <= MAX_ORDERED]
+        inner = [*self.coloured, *(InArea(query, half) for query in fine for half in HALVES)]
+        return fine * 3 + [query for query in inner if 2 <= self.size(query) <= MAX_ORDERED]
+
+    @cached_property
+    def coloured(self) -> list[Query]:
+        """Category and colour, as far as colours are known."""
+        pairs = {(name, value) for name, key, value in self.facts if key == "colour"}
+        return [Where(Category(name), "colour", value) for name, value in sorted(pairs)]
+
+    @cached_property
+    def facts(self) -> list[tuple[str, str, str]]:
+        """(category, attribute, value) that some object has and an expression can name."""
+        found = set()
+        for item in self.tables.graph.objects:
+            for name in {item.category, *parent_chain(item.category)} & set(self.categories):
+                for key, value in item.attributes.items():
+                    if key == "heading" and value is not None:
+                        found.update((name, key, word) for word in HEADINGS)
+                    elif key in NAMED_ATTRIBUTES and isinstance(value, str):
+                        found.add((name, key, value))
+        return sorted(found)
+
+    @cached_property
+    def anchors(self) -> list[Query]:
+        """Simple queries that surely denote one object, to hang a relation on."""
+        unique: list[Query] = [Category(name) for name in self.categories]
+        named = [*unique, *self.coloured]
+        ordered = [Category(name) for name in self.categories if 2 <= self.size(Category(name)) <= MAX_ORDERED]
+        named += [Extreme(query, order) for query in ordered for order in (*SIDES, *SIZES)]
+        return [query for query in named if self.is_single(query)]
+
+    @cached_property
+    def chained_anchors(self) -> list[Query]:
+        """Relations that surely denote one object, to hang another relation on."""
+        found: list[Query] = []
+        for tried, query in enumerate(related(self)):
+            if self.is_single(query):
+                found.append(query)
+            if len(found) == 12 or tried == 150:
+                break
+        return found
+
+    def is_single(self, query: Query) -> bool:
+        """Whether the query surely denotes exactly one object."""
+        verdict = self.resolver(query)
+        return verdict.decided and verdict.sure.bit_count() == 1
+
+
+NAMED_ATTRIBUTES = ("colour", "on")
+"""Attributes with words of their own; ``heading`` has its sectors."""
+
+
+def _category(scope: Scope) -> Iterator[Query]:
+    yield from (Count(Category(name), 1) for name in scope.shuffled(scope.categories))
+
+
+def _attribute(scope: Scope) -> Iterator[Query]:
+    for name, key, value in scope.shuffled(scope.facts):
+        query = Where(Category(name), key, value)
+        yield query
+        for other in scope.shuffled(scope.facts):
+            if other[0] == name and other[1] > key:
+                yield Where(query, other[1], other[2])
+                break
+
+
+def _position(scope: Scope) -> Iterator[Query]:
+    sources = [*(Category(name) for name in scope.categories), *scope.coloured]
+    yield from (InArea(source, area) for source, area in scope.shuffled((s, a) for s in sources for a in CELLS))
+
+
+def _extreme(scope: Scope) -> Iterator[Query]:
+    for source, order in scope.shuffled((s, o) for s in scope.sets for o in SIDES):
+        if scope.size(source) > 2:
+            yield Extreme(source, order)
+
+
+def _pair(scope: Scope) -> Iterator[Query]:
+    for source, order in scope.shuffled((s, o) for s in scope.sets for o in SIDES):
+        if scope.size(source) == 2 and not isinstance(source, InArea):
+            yield Extreme(Count(source, 2), order)
+
+
+def _size(scope: Scope) -> Iterator[Query]:
+    for source, order in scope.shuffled((s, o) for s in scope.sets for o in SIZES):
+        n = scope.size(source)
+        if n == 2 and not isinstance(source, InArea):
+            yield Extreme(Count(source, 2), order)
+        if n > 2:
+            yield Extreme(source, order, 1 if scope.rnd.random() < 0.8 else 2)
+        if n > 3:
+            yield Rank(source, order, 2)
+
+
+def _ordinal(scope: Scope) -> Iterator[Query]:
+    rows: list[Query] = []
+    for name in scope.present:
+        sizes = _groups_of(scope, name)
+        rows += [Cluster(Category(name), n, row=True) for n, row in sizes if row and sizes.count((n, row)) == 1]
+    for source, order in scope.shuffled((s, o) for s in [*scope.sets, *rows * 6] for o in SIDES):
+        n = source.n if isinstance(source, Cluster) else scope.size(source)
+        if n > 2:
+            yield Rank(source, order, 2 + int(scope.rnd.random() * (min(n - 1, MAX_RANK) - 1)))
+
+
+def related(scope: Scope) -> Iterator[Query]:
+    """One relation to an object that is easy to name."""
+    sources = [*(Category(name) for name in scope.categories), *scope.coloured]
+    yield from _hang(scope, sources, scope.anchors)
+
+
+def _chain(scope: Scope) -> Iterator[Query]:
+    sources = [Category(name) for name in scope.categories]
+    yield from _hang(scope, sources, scope.chained_anchors)
+
+
+def _hang(scope: Scope, sources: list[Query], anchors: list[Query]) -> Iterator[Query]:
+    """Relations of the sources to the anchors, a nearest one for every few sides."""
+    choices = (*RELATIONS, "nearest", "nearest")
+    for anchor in scope.shuffled(anchors):
+        for source, relation in scope.shuffled((s, r) for s in sources for r in choices):
+            if scope.size(source) > MAX_ORDERED or source == anchor:
+                continue
+            yield Nearest(source, anchor) if relation == "nearest" else Related(source, relation, anchor)
+            if scope.rnd.random() < 0.25:
+                break
+
+
+def _plural(scope: Scope) -> Iterator[Query]:
+    names = [name for name in scope.categories if scope.size(Category(name)) > 1]
+    choices: list[Query] = [*(Category(name) for name in names)] * 2
+    choices += [InArea(Category(name), half) for name in names for half in HALVES]
+    choices += [Extreme(source, order, 0) for source in scope.sets if scope.size(source) > 2 for order in SIDES]
+    choices += [AnyOf((Category(a), _one_or_all(scope, b))) for a in names for b in scope.categories if _apart(a, b)]
+    for query in scope.shuffled(choices):
+        if isinstance(query, Extreme):
+            most = min(MAX_FIRST, scope.size(query.source) - 1)
+            query = Extreme(query.source, query.order, 2 + int(scope.rnd.random() * (most - 1)))
+        yield query
+
+
+def _one_or_all(scope: Scope, name: str) -> Query:
+    return Count(Category(name), 1) if scope.size(Category(name)) == 1 else Category(name)
+
+
+def _apart(a: str, b: str) -> bool:
+    return not is_a(a, b) and not is_a(b, a)
+
+
+def _counting(scope: Scope) -> Iterator[Query]:
+    plain: list[Query] = [Category(name) for name in scope.categories]
+    inner = [InArea(query, half) for query in plain for half in HALVES]
+    for query in scope.shuffled(plain * 2 + scope.coloured + inner):
+        if 2 <= scope.size(query) <= MAX_COUNTED:
+            yield Count(query, scope.size(query))
+
+
+def _groups_of(scope: Scope, name: str) -> list[tuple[int, bool]]:
+    verdict = scope.resolver(Category(name))
+    if not 3 <= verdict.possible.bit_count() <= MAX_ORDERED:
+        return []
+    return [found for found in cluster_sizes(scope.tables, verdict) if found[0] <= MAX_COUNTED]
+
+
+def _group(scope: Scope) -> Iterator[Query]:
+    for name in scope.shuffled(scope.present):
+        for n, row in scope.shuffled(_groups_of(scope, name)):
+            yield Cluster(Category(name), n, row)
+
+
+def _reasoning(scope: Scope) -> Iterator[Query]:
+    complete = scope.tables.graph.complete
+    for purpose in scope.shuffled(AFFORDANCES):
+        row = AFFORDANCES[purpose]
+        listed = row.serves & complete
+        if row.needs <= complete and listed and scope.seen & row.serves <= complete:
+            if row.absent_ok and not scope.size(Affords(purpose)) and _safely_absent(scope, row.serves):
+                yield Affords(purpose)
+            elif scope.size(Affords(purpose)):
+                yield Affords(purpose)
+
+
+def _safely_absent(scope: Scope, names: Iterable[str]) -> bool:
+    return not any(doubtful_absence(name, scope.seen) for name in names)
+
+
+def _absent(scope: Scope) -> Iterator[Query]:
+    complete = scope.tables.graph.complete
+    places = PLACES | {item.category for item in scope.tables.graph.places}
+    gone = [name for name in sorted(complete - places) if name not in scope.seen and not _wide(name, scope)]
+    gone = [name for name in gone if not doubtful_absence(name, scope.seen)]
+    missing: list[Query] = [Category(name) for name in gone]
+    choices = list(missing)
+    choices += [InArea(query, area) for query in missing for area in scope.shuffled(CELLS[:9]) if scope.rnd.random() < 0.1]
+    here = [Category(name) for name in scope.categories]
+    away: list[Query] = [InArea(query, area) for query in here for area in (*CELLS[:9], *HALVES)]
+    keyed = {name for name, key, _ in scope.facts if key == "colour"}
+    seen_colours = sorted({value for _, key, value in scope.facts if key == "colour"} | set(ANY_COLOUR))
+    off: list[Query] = [Where(Category(name), "colour", v) for name in sorted(keyed) for v in seen_colours]
+    beside: list[Query] = [Related(q, r, a) for q in here for a in scope.anchors[:6] for r in RELATIONS if q != a]
+    streams = [scope.shuffled(queries) for queries in (choices, away, off, beside) if queries]
+    while streams:
+        stream = streams[int(scope.rnd.random() * len(streams))]
+        query = next(stream, None)
+        if query is None:
+            streams.remove(stream)
+        else:
+            yield query
+
+
+def _wide(name: str, scope: Scope) -> bool:
+    """Whether the name is a wider or narrower word for something that is here."""
+    return any(is_a(name, seen) or is_a(seen, name) for seen in scope.seen)
+
+
+PROPOSERS: dict[str, Callable[[Scope], Iterator[Query]]] = {
+    "category": _category,
+    "attribute": _attribute,
+    "position": _position,
+    "extreme": _extreme,
+    "pair": _pair,
+    "size": _size,
+    "ordinal": _ordinal,
+    "relation": related,
+    "chain": _chain,
+    "plural": _plural,
+    "counting": _counting,
+    "group": _group,
+    "absent": _absent,
+    "reasoning": _reasoning,
+}
+"""Kind of expression → where its candidates come from."""

@@ -1,0 +1,216 @@
+"""The scene as arrays and bit sets: what the resolver looks up instead of comparing objects one by one.
+
+A set of objects is one Python integer, bit ``i`` for object ``i``; a relation is a list of such sets, one per object.
+Every comparison comes in two strengths: ``sure`` holds however the margin is used up, ``possible`` holds for some use
+of it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsground.datasets.refer.areas import AREAS, Band
+from rsground.datasets.refer.lexicon import alike_colours, is_a, parent_chain
+from rsground.datasets.refer.margins import HEADING_SECTOR, Margin
+from rsground.datasets.refer.objects import SceneGraph
+
+HEADINGS: dict[str, float] = {"up": 0.0, "right": 90.0, "down": 180.0, "left": 270.0}
+"""Heading word → degrees clockwise from up."""
+
+SURE_CONE = 0.6
+"""An object is surely left of another if its box leaves the other's rows by at most 0.6 of the gap between them ..."""
+LOOSE_CONE = 2.5
+"""... and surely not, if it leaves them by more than 2.5 times its distance. The plain meaning allows 1."""
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+
+class Verdict(NamedTuple):
+    """What a query denotes under doubt: the bits that surely belong, and those that possibly do (a superset)."""
+
+    sure: int
+    possible: int
+
+    @property
+    def decided(self) -> bool:
+        """Whether no doubt is left."""
+        return self.sure == self.possible
+
+
+class Pairs(NamedTuple):
+    """A relation: ``sure[i]`` and ``possible[i]`` are the objects ``j`` for which (j, i) holds."""
+
+    sure: list[int]
+    possible: list[int]
+
+
+def bits(row: Bool) -> int:
+    """The set of true positions of a ``(N,)`` bool array."""
+    return int.from_bytes(np.packbits(row, bitorder="little").tobytes(), "little")
+
+
+def bit_rows(matrix: Bool) -> list[int]:
+    """One set per row of an ``(M, N)`` bool array."""
+    packed = np.packbits(matrix, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def members(mask: int) -> list[int]:
+    """The positions in a set, ascending."""
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return found
+
+
+class SceneTables:
+    """Lazily computed arrays and relations of one :class:`SceneGraph` under one margin.
+
+    Positions ``0 .. N-1`` are ``graph.objects`` in order, then come the places.
+    """
+
+    def __init__(self, graph: SceneGraph, margin: Margin) -> None:
+        self.graph, self.margin = graph, margin
+        self.items = (*graph.objects, *graph.places)
+        self.n_objects, n = len(graph.objects), len(self.items)
+        boxes = np.array([item.hbb for item in self.items], dtype=np.float64).reshape(n, 4)
+        self.x1, self.y1, self.x2, self.y2 = boxes.T
+        self.cx, self.cy = (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+        self.w, self.h = self.x2 - self.x1, self.y2 - self.y1
+        self.size: Float = np.sqrt(np.maximum(self.w * self.h, 0.0))
+        self.slack: Float = np.maximum(margin.pixels, margin.share * self.size)
+        self.area: Float = np.array([item.area for item in self.items], dtype=np.float64)
+        self.certain = bits(np.array([item.certain for item in self.items], dtype=bool))
+        self.objects = (1 << self.n_objects) - 1
+        self._orders: dict[str, Pairs] = {}
+        self._sides: dict[str, Pairs] = {}
+        self._areas: dict[str, Verdict] = {}
+        self._attributes: dict[tuple[str, str], Verdict] = {}
+        self._categories: dict[str, Verdict] = {}
+
+    def ids(self, mask: int) -> tuple[int, ...]:
+        """The object ids of a set, in the graph's order."""
+        return tuple(self.items[i].id for i in members(mask))
+
+    def category(self, name: str, among: int | None = None) -> Verdict:
+        """Who is a ``name``; one whose annotated category is wider than ``name`` possibly is."""
+        found = self._categories.get(name)
+        if found is None:
+            wider = set(parent_chain(name)[1:])
+            sure = possible = 0
+            for position, item in enumerate(self.items):
+                if is_a(item.category, name):
+                    sure |= 1 << position
+                elif item.category in wider:
+                    possible |= 1 << position
+            found = self._categories[name] = Verdict(sure & self.certain, sure | possible)
+        scope = self.objects if among is None else among
+        return Verdict(found.sure & scope, found.possible & scope)
+
+    def attribute(self, key: str, value: str) -> Verdict:
+        """Who has an attribute; one whose attribute is unknown, or alike, possibly has it."""
+        found = self._attributes.get((key, value))
+        if found is None:
+            sure = possible = 0
+            for position, item in enumerate(self.items):
+                yes, maybe = self._has(item.attributes.get(key), key, value)
+                sure |= yes << position
+                possible |= maybe << position
+            found = self._attributes[key, value] = Verdict(sure, possible | sure)
+        return found
+
+    def _has(self, known: object, key: str, value: str) -> tuple[bool, bool]:
+        if known is None:
+            return False, True
+        if key == "heading":
+            return self._heads(float(known), value)  # type: ignore[arg-type]
+        same = str(known) == value
+        return same, same or (key == "colour" and alike_colours(str(known), value))
+
+    def _heads(self, degrees: float, word: str) -> tuple[bool, bool]:
+        off = abs((degrees - HEADINGS[word] + 180.0) % 360.0 - 180.0)
+        return off <= HEADING_SECTOR - self.margin.heading, off <= HEADING_SECTOR + self.margin.heading
+
+    def in_area(self, name: str) -> Verdict:
+        """Whose centre lies in a named part of the image."""
+        found = self._areas.get(name)
+        if found is None:
+            along_x, along_y = AREAS[name]
+            sure_x, maybe_x = self._in_band(along_x, self.cx, self.w, self.graph.width)
+            sure_y, maybe_y = self._in_band(along_y, self.cy, self.h, self.graph.height)
+            found = self._areas[name] = Verdict(bits(sure_x & sure_y), bits(maybe_x & maybe_y))
+        return found
+
+    def _in_band(self, band: Band, centre: Float, side: Float, length: int) -> tuple[Bool, Bool]:
+        reach = np.maximum(self.slack, band.spill * side)
+        low, high = band.core[0] * length, band.core[1] * length
+        sure = (centre - reach >= low) & (centre + reach <= high)
+        # what the slack may carry over the plain border is in doubt, even where the rim is narrower than that
+        low = min(band.rim[0], band.plain[0]) * length
+        high = max(band.rim[1], band.plain[1]) * length
+        possible = (centre + self.slack >= low) & (centre - self.slack <= high)
+        return sure, possible
+
+    def order(self, name: str) -> Pairs:
+        """``sure[i]``: the objects that come surely before ``i``; ``possible[i]``: those that may."""
+        if name not in self._orders:
+            before = self._before(name)  # [i, j]: j surely before i
+            self._orders[name] = Pairs(bit_rows(before), bit_rows(~before.T & ~np.eye(len(before), dtype=bool)))
+        return self._orders[name]
+
+    def _before(self, name: str) -> Bool:
+        if name in ("large", "small"):
+            grown, shrunk = self.area * (1 + self.margin.area), self.area / (1 + self.margin.area)
+            certain = np.array([item.certain for item in self.items], dtype=bool)  # of others, part may be hidden
+            known = certain[:, None] & certain[None, :]
+            ahead = shrunk[None, :] > grown[:, None] if name == "large" else grown[None, :] < shrunk[:, None]
+            return np.asarray(ahead & known)
+        centre, edge, sign = {
+            "left": (self.cx, self.x1, 1.0),
+            "right": (self.cx, self.x2, -1.0),
+            "top": (self.cy, self.y1, 1.0),
+            "bottom": (self.cy, self.y2, -1.0),
+        }[name]
+        gap = self.slack[:, None] + self.slack[None, :]
+        by_centre = sign * (centre[:, None] - centre[None, :]) > gap
+        return np.asarray(by_centre & (sign * (edge[:, None] - edge[None, :]) > gap))
+
+    @cached_property
+    def _gaps(self) -> tuple[Float, Float, Float]:
+        """``(N, N)``: gap between boxes along x and along y (negative: overlap), and the pair's slack."""
+        x1, y1, x2, y2 = self.x1, self.y1, self.x2, self.y2
+        gap_x = np.maximum(x1[:, None] - x2[None, :], x1[None, :] - x2[:, None])
+        gap_y = np.maximum(y1[:, None] - y2[None, :], y1[None, :] - y2[:, None])
+        return gap_x, gap_y, self.slack[:, None] + self.slack[None, :]
+
+    def side(self, relation: str) -> Pairs:
+        """``sure[a]``: the objects surely ``relation`` (``left``, ``right``, ``above``, ``below``) of anchor ``a``."""
+        if relation not in self._sides:
+            gap_x, gap_y, slack = self._gaps
+            along, across = (gap_x, gap_y) if relation in ("left", "right") else (gap_y, gap_x)
+            centre, sign = (self.cx if relation in ("left", "right") else self.cy), 1.0
+            if relation in ("right", "below"):
+                sign = -1.0
+            ahead = sign * (centre[:, None] - centre[None, :])  # [a, j]: how far j's centre is on the asked side of a
+            clear = along - slack
+            sure = (ahead > slack) & (clear >= 0) & (np.maximum(across + slack, 0) <= SURE_CONE * clear)
+            off_axis = (across - slack) > LOOSE_CONE * (np.maximum(ahead, 0) + slack)
+            possible = (ahead > -slack) & ~off_axis & ~np.eye(len(ahead), dtype=bool)
+            self._sides[relation] = Pairs(bit_rows(sure), bit_rows(possible | sure))
+        return self._sides[relation]
+
+    def distances(self, anchor: int) -> tuple[Float, Float, Float]:
+        """``(N,)`` distances from object ``anchor``: between centres, between boxes, and the slack of both."""
+        centres = np.hypot(self.cx - self.cx[anchor], self.cy - self.cy[anchor])
+        gap_x = np.maximum(self.x1[anchor] - self.x2, self.x1 - self.x2[anchor])
+        gap_y = np.maximum(self.y1[anchor] - self.y2, self.y1 - self.y2[anchor])
+        boxes = np.hypot(np.maximum(gap_x, 0), np.maximum(gap_y, 0))
+        return centres, boxes, np.sqrt(2.0) * (self.slack + self.slack[anchor])
+
