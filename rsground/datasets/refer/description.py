@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _OPENERS = ("This is an aerial view with {}.", "The overhead image shows {}.", "Seen from above, the scene holds {}.")
 _PLACES = ("upper left", "upper right", "lower left", "lower right", "centre", "upper middle", "lower middle",
            "middle left", "middle right", "left half", "right half", "upper half", "lower half")  # fmt: skip
-_STANDS = ("is", "is visible", "can be seen")
-_STAND = ("are", "are visible", "can be seen")
+_STANDS = ("is", "can be seen", "lies")
+MOST_SPLIT = 12
+"""Sets larger than this are told as one group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +97,46 @@ class _Writer:
         return self.wording.indefinite(Category(name)) if n == 1 else self.wording.noun(name, n)
 
     def _tell(self, name: str) -> None:
-        n = self._sure(Category(name))
+        query, n = Category(name), self._sure(Category(name))
         if n == 1:
-            self._tell_one(Category(name))
+            self._tell_one(query)
             return
-        parts = self._split(Category(name), n)
-        if n > 6 or not parts:
-            self._sentence(self._counted(name, n), Category(name), pick(self.rnd, _STAND) + self._place(Category(name)))
-        for query, words in parts:
-            self._sentence(words, query, pick(self.rnd, _STANDS if self._sure(query) == 1 else _STAND))
+        halves = self._split(query, n)
+        if halves and n <= MOST_SPLIT:
+            self._tell_halves(query, halves)
+        else:
+            self._sentence(self._counted(name, n), query, self._where(query, n))
         if self.rnd.random() < 0.7:
-            self._single_out(Category(name), n)
+            self._single_out(query, n)
+
+    def _tell_halves(self, query: Category, halves: list[InArea]) -> None:
+        """``<p>Three cars</p> [SEG] are in the left half and <p>one more</p> [SEG] is in the right half.``"""
+        first, second = sorted(halves, key=lambda half: -self._sure(half))
+        n, m = self._sure(first), self._sure(second)
+        more = pick(self.rnd, ("another one", "one more") if m == 1 else (f"{number_word(m)} more",))
+        rest = f"{_are(n)} {self.wording.area(first.area)} and"
+        words = self._counted(query.name, n) if n > 1 else self.wording.indefinite(query)
+        self._sentence(words, first, rest, (more, second), f" {_are(m)} {self.wording.area(second.area)}")
 
     def _counted(self, name: str, n: int) -> str:
         return f"{number_word(n)} {self.wording.noun(name, n)}"
 
     def _tell_one(self, query: Query) -> None:
-        beside = self._beside(query)
-        verb = pick(self.rnd, _STANDS)
+        words, beside = self.wording.indefinite(self._seen(query)), self._beside(query)
         if beside is None:
-            self._sentence(self.wording.indefinite(self._seen(query)), query, verb + self._place(query))
+            self._sentence(words, query, self._where(query, 1))
         else:
             relation, anchor = beside
-            self._sentence(self.wording.indefinite(self._seen(query)), query, f"{verb} {relation}", anchor)
+            named = self.wording.definite(anchor, 1, nested=True)
+            self._sentence(words, query, f"{pick(self.rnd, _STANDS)} {relation}", (named, anchor))
+
+    def _where(self, query: Query, n: int) -> str:
+        """``"is in the upper left"``; ``"are visible"`` where no one word for the place fits."""
+        place = self._place(query)
+        if not place:
+            return "can be seen" if self.rnd.random() < 0.5 else f"{_are(n)} visible"
+        verbs = (_are(n), _are(n), "can be seen", "lies" if n == 1 else "lie")
+        return pick(self.rnd, verbs) + place
 
     def _seen(self, query: Query) -> Query:
         """The same thing with its colour, where it has one."""
@@ -144,20 +162,14 @@ class _Writer:
         places = [area for area in _PLACES if self.resolver(InArea(query, area)) == verdict]
         return f" {self.wording.area(places[0])}" if places else ""
 
-    def _split(self, query: Category, n: int) -> list[tuple[Query, str]]:
-        """Disjoint parts that cover the category: by place or, for two, one by one; empty where none is clear."""
+    def _split(self, query: Category, n: int) -> list[InArea]:
+        """Two halves of the image that both hold some and together all of the category; empty where none do."""
         for areas in self.scope.shuffled((("left half", "right half"), ("upper half", "lower half"))):
             halves = [InArea(query, area) for area in areas]
             counts = [self._sure(half) for half in halves]
             if sum(counts) == n and all(counts):
-                return [(half, self._part(query, half)) for half in halves]
+                return halves
         return []
-
-    def _part(self, query: Category, half: InArea) -> str:
-        n = self._sure(half)
-        if n == 1:
-            return self.wording.indefinite(half)
-        return f"{self._counted(query.name, n)} {self.wording.area(half.area)}"
 
     def _single_out(self, query: Category, n: int) -> None:
         """One more sentence about a member or a group that stands out."""
@@ -165,22 +177,24 @@ class _Writer:
         choices += [Cluster(query, size, row=True) for size in range(3, min(n, 9))]
         choices += [w for w in self.scope.coloured if isinstance(w, Where) and w.source == query and self._sure(w) < n]
         for choice in self.scope.shuffled(choices):
-            found = self._sure(choice)
-            if found:
-                place = self._place(choice)
-                if place:
-                    verb = "is" if found == 1 or isinstance(choice, Cluster) else "are"
-                    self._sentence(self.wording.definite(choice, found, nested=True), choice, verb + place)
-                    return
+            found, place = self._sure(choice), self._place(choice)
+            told = {phrase.target_ids for phrase in self.phrases}
+            if found and place and self.resolver.tables.ids(self.resolver(choice).sure) not in told:
+                verb = _are(1 if isinstance(choice, Cluster) else found)
+                self._sentence(self.wording.definite(choice, found, nested=True), choice, verb + place)
+                return
 
-    def _sentence(self, words: str, query: Query, rest: str, anchor: Query | None = None) -> None:
-        """``<p>Words</p> [SEG] rest [<p>anchor</p> [SEG]].``"""
+    def _sentence(
+        self, words: str, query: Query, rest: str, second: tuple[str, Query] | None = None, tail: str = ""
+    ) -> None:
+        """``<p>Words</p> [SEG] rest [<p>second</p> [SEG] tail].``"""
         self.text += " "
         self._phrase(words[0].upper() + words[1:], query)
         self.text += " " + rest
-        if anchor is not None:
+        if second is not None:
             self.text += " "
-            self._phrase(self.wording.definite(anchor, 1, nested=True), anchor)
+            self._phrase(*second)
+            self.text += tail
         self.text += "."
 
     def _phrase(self, words: str, query: Query) -> None:
@@ -193,3 +207,7 @@ class _Writer:
 
 def _and(words: list[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def _are(n: int) -> str:
+    return "is" if n == 1 else "are"

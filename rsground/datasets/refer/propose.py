@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 from random import Random
 from typing import TypeVar
 
@@ -39,6 +40,8 @@ ANY_COLOUR = ("white", "black", "red", "blue", "green", "yellow")
 MAX_ORDERED = 200
 """Sets larger than this are not ordered, ranked or compared: nobody could follow."""
 MAX_COUNTED = 12
+ABSENT_SHARE = 0.15
+"""Share of the purposes that nothing serves which are asked for nevertheless."""
 MAX_RANK = 5
 MAX_FIRST = 4
 
@@ -104,25 +107,16 @@ class Scope:
                         found.add((name, key, value))
         return sorted(found)
 
-    @cached_property
-    def anchors(self) -> list[Query]:
+    def anchors(self) -> Iterator[Query]:
         """Simple queries that surely denote one object, to hang a relation on."""
-        unique: list[Query] = [Category(name) for name in self.categories]
-        named = [*unique, *self.coloured]
+        named: list[Query] = [Category(name) for name in self.categories] * 2 + self.coloured
         ordered = [Category(name) for name in self.categories if 2 <= self.size(Category(name)) <= MAX_ORDERED]
-        named += [Extreme(query, order) for query in ordered for order in (*SIDES, *SIZES)]
-        return [query for query in named if self.is_single(query)]
+        choices = [*named, *(Extreme(query, order) for query in ordered for order in (*SIDES, *SIZES))]
+        return (query for query in self.shuffled(choices) if self.is_single(query))
 
-    @cached_property
-    def chained_anchors(self) -> list[Query]:
+    def chained_anchors(self) -> Iterator[Query]:
         """Relations that surely denote one object, to hang another relation on."""
-        found: list[Query] = []
-        for tried, query in enumerate(related(self)):
-            if self.is_single(query):
-                found.append(query)
-            if len(found) == 12 or tried == 150:
-                break
-        return found
+        return (query for query in related(self) if self.is_single(query))
 
     def is_single(self, query: Query) -> bool:
         """Whether the query surely denotes exactly one object."""
@@ -179,8 +173,9 @@ def _size(scope: Scope) -> Iterator[Query]:
 def _ordinal(scope: Scope) -> Iterator[Query]:
     rows: list[Query] = []
     for name in scope.present:
-        sizes = _groups_of(scope, name)
-        rows += [Cluster(Category(name), n, row=True) for n, row in sizes if row and sizes.count((n, row)) == 1]
+        if scope.rnd.random() < 0.4:
+            sizes = _groups_of(scope, name)
+            rows += [Cluster(Category(name), n, row=True) for n, row in sizes if row and sizes.count((n, row)) == 1]
     for source, order in scope.shuffled((s, o) for s in [*scope.sets, *rows * 6] for o in SIDES):
         n = source.n if isinstance(source, Cluster) else scope.size(source)
         if n > 2:
@@ -190,18 +185,18 @@ def _ordinal(scope: Scope) -> Iterator[Query]:
 def related(scope: Scope) -> Iterator[Query]:
     """One relation to an object that is easy to name."""
     sources = [*(Category(name) for name in scope.categories), *scope.coloured]
-    yield from _hang(scope, sources, scope.anchors)
+    yield from _hang(scope, sources, scope.anchors())
 
 
 def _chain(scope: Scope) -> Iterator[Query]:
     sources = [Category(name) for name in scope.categories]
-    yield from _hang(scope, sources, scope.chained_anchors)
+    yield from _hang(scope, sources, scope.chained_anchors())
 
 
-def _hang(scope: Scope, sources: list[Query], anchors: list[Query]) -> Iterator[Query]:
-    """Relations of the sources to the anchors, a nearest one for every few sides."""
+def _hang(scope: Scope, sources: list[Query], anchors: Iterable[Query]) -> Iterator[Query]:
+    """Relations of the sources to the anchors, a few for each anchor."""
     choices = (*RELATIONS, "nearest", "nearest")
-    for anchor in scope.shuffled(anchors):
+    for anchor in anchors:
         for source, relation in scope.shuffled((s, r) for s in sources for r in choices):
             if scope.size(source) > MAX_ORDERED or source == anchor:
                 continue
@@ -254,14 +249,15 @@ def _group(scope: Scope) -> Iterator[Query]:
 
 def _reasoning(scope: Scope) -> Iterator[Query]:
     complete = scope.tables.graph.complete
+    known = scope.seen | {item.category for item in scope.tables.graph.places}
     for purpose in scope.shuffled(AFFORDANCES):
         row = AFFORDANCES[purpose]
-        listed = row.serves & complete
-        if row.needs <= complete and listed and scope.seen & row.serves <= complete:
-            if row.absent_ok and not scope.size(Affords(purpose)) and _safely_absent(scope, row.serves):
-                yield Affords(purpose)
-            elif scope.size(Affords(purpose)):
-                yield Affords(purpose)
+        if not (row.needs <= complete and row.serves & complete and known & row.serves <= complete):
+            continue
+        if scope.size(Affords(purpose)):
+            yield Affords(purpose)
+        elif row.absent_ok and scope.rnd.random() < ABSENT_SHARE and _safely_absent(scope, row.serves):
+            yield Affords(purpose)
 
 
 def _safely_absent(scope: Scope, names: Iterable[str]) -> bool:
@@ -281,7 +277,8 @@ def _absent(scope: Scope) -> Iterator[Query]:
     keyed = {name for name, key, _ in scope.facts if key == "colour"}
     seen_colours = sorted({value for _, key, value in scope.facts if key == "colour"} | set(ANY_COLOUR))
     off: list[Query] = [Where(Category(name), "colour", v) for name in sorted(keyed) for v in seen_colours]
-    beside: list[Query] = [Related(q, r, a) for q in here for a in scope.anchors[:6] for r in RELATIONS if q != a]
+    anchors = list(islice(scope.anchors(), 4))
+    beside: list[Query] = [Related(q, r, a) for q in here for a in anchors for r in RELATIONS if q != a]
     streams = [scope.shuffled(queries) for queries in (choices, away, off, beside) if queries]
     while streams:
         stream = streams[int(scope.rnd.random() * len(streams))]

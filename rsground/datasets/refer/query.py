@@ -170,8 +170,6 @@ def _axis(node: Query) -> str | None:
             return "absolute-position"
         case Rank():
             return "ordinal"
-        case Count(n=n):
-            return "counting" if n > 1 else "category"
         case Cluster():
             return "group"
         case Affords():
@@ -182,6 +180,8 @@ def _axis(node: Query) -> str | None:
 def axes_of(query: Query, targets: int) -> tuple[str, ...]:
     """The difficulty axes of a query that denotes ``targets`` objects, in the order of :data:`AXES`."""
     found = {axis for node in walk(query) if (axis := _axis(node)) is not None}
+    if isinstance(query, Count) and query.n > 1:  # inside "the larger of the two" the number only helps
+        found.add("counting")
     if isinstance(query, Rank) and query.order in _SIZE_ORDERS:
         found.add("ordinal")
     if sum(isinstance(node, Related | Nearest) for node in walk(query)) > 1:

@@ -22,9 +22,8 @@ HEADINGS: dict[str, float] = {"up": 0.0, "right": 90.0, "down": 180.0, "left": 2
 """Heading word → degrees clockwise from up."""
 
 SURE_CONE = 0.6
-"""An object is surely left of another if its box leaves the other's rows by at most 0.6 of the gap between them ..."""
-LOOSE_CONE = 2.5
-"""... and surely not, if it leaves them by more than 2.5 times its distance. The plain meaning allows 1."""
+"""An object is surely left of another if its box leaves the other's rows by at most 0.6 of the gap between them. The
+plain meaning allows 1; and whatever has its centre on that side possibly is, since some readers mean just that."""
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -56,6 +55,8 @@ def bits(row: Bool) -> int:
 
 def bit_rows(matrix: Bool) -> list[int]:
     """One set per row of an ``(M, N)`` bool array."""
+    if matrix.shape[1] < 63:  # fits a machine word: one product instead of one conversion per row
+        return [int(row) for row in (matrix @ (1 << np.arange(matrix.shape[1], dtype=np.int64))).tolist()]
     packed = np.packbits(matrix, axis=1, bitorder="little")
     return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
@@ -201,8 +202,7 @@ class SceneTables:
             ahead = sign * (centre[:, None] - centre[None, :])  # [a, j]: how far j's centre is on the asked side of a
             clear = along - slack
             sure = (ahead > slack) & (clear >= 0) & (np.maximum(across + slack, 0) <= SURE_CONE * clear)
-            off_axis = (across - slack) > LOOSE_CONE * (np.maximum(ahead, 0) + slack)
-            possible = (ahead > -slack) & ~off_axis & ~np.eye(len(ahead), dtype=bool)
+            possible = (ahead > -slack) & ~np.eye(len(ahead), dtype=bool)
             self._sides[relation] = Pairs(bit_rows(sure), bit_rows(possible | sure))
         return self._sides[relation]
 

@@ -47,8 +47,8 @@ AREA_PHRASES: dict[str, tuple[str, ...]] = {
 RELATION_PHRASES: dict[str, tuple[str, ...]] = {
     "left": ("to the left of", "left of"),
     "right": ("to the right of", "right of"),
-    "above": ("above", "farther up than"),
-    "below": ("below", "farther down than"),
+    "above": ("above",),
+    "below": ("below",),
 }
 HEADING_PHRASES: dict[str, tuple[str, ...]] = {
     "up": ("pointing up", "facing the top of the image"),
@@ -67,8 +67,8 @@ _SUPERLATIVES: dict[str, tuple[str, ...]] = {
 _FARTHEST: dict[str, str] = {
     "left": "farthest to the left",
     "right": "farthest to the right",
-    "top": "closest to the top edge",
-    "bottom": "closest to the bottom edge",
+    "top": "farthest up",
+    "bottom": "farthest down",
 }
 _OF_TWO: dict[str, tuple[str, ...]] = {
     "left": ("left one",),
