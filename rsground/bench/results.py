@@ -1,0 +1,373 @@
+"""Read a run: its systems, data sets, statistics, answers, costs, broken records. Reading never changes a run.
+
+>>> run = Run.open("runs/ceilings-1a2b3c4d")                                     # doctest: +SKIP
+>>> table = run.columns("text-hbb res=1000", "scenes", "rec")                    # doctest: +SKIP
+>>> table.metric.load().summarise(table.columns)                                 # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rsground.bench.records import USAGE, prediction_from_json, sample_from_json
+from rsground.bench.rows import Answered, DatasetRow, MetricRow, SystemRow, Table
+from rsground.bench.schema import APPLICATION_ID, STORE, VERSION
+from rsground.contracts import BrokenRecord
+from rsground.errors import RsgroundError, StoreError, UnknownNameError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rsground.types import ImageRef, Prediction, Sample
+
+__all__ = ["Answered", "DatasetRow", "MetricRow", "Run", "SystemRow", "Table"]
+
+
+class Run:
+    """A run folder, open for reading, also while it is still being written. Use :meth:`open`.
+
+    Attributes:
+        folder: the run folder.
+        name, summary: of the suite; ``suite`` is the text of its file.
+        created: ISO 8601 UTC; ``finished`` likewise, None while answers are missing.
+        limit: samples asked per data set, None for all.
+        environment: versions, hardware, plugins, command line: JSON-able.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder, self._db = folder, connection
+        row = self._one('SELECT name, summary, suite, created, finished, "limit", environment, key FROM run')
+        if row is None:
+            raise StoreError(f"{folder}: the run was stopped before it began; run the same command again")
+        self.name, self.summary, self.suite, self.created, self.finished, self.limit = row[:6]
+        self.environment: Mapping[str, Any] = json.loads(row[6])
+        self.key: str = row[7]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Open a run folder (or its store).
+
+        Raises:
+            StoreError: no run there, or one of another version.
+        """
+        path = Path(folder)
+        store = path if path.suffix == ".sqlite" else path / STORE
+        if not store.is_file():
+            raise StoreError(
+                f"{path} is no run folder: it has no {STORE}. 'rsground bench SUITE --out {path}' makes one"
+            )
+        try:
+            connection = sqlite3.connect(store.resolve().as_uri() + "?mode=ro", uri=True, timeout=30)
+            check_store(connection, store)
+            return cls(store.parent, connection)
+        except sqlite3.Error as error:
+            raise StoreError(f"{store} cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """Close the store."""
+        self._db.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    # what was compared ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def systems(self) -> tuple[SystemRow, ...]:
+        """In the suite's order."""
+        rows = self._all("SELECT label, family, spec FROM systems WHERE place IS NOT NULL ORDER BY place")
+        return tuple(SystemRow(label, family, json.loads(spec)) for label, family, spec in rows)
+
+    @cached_property
+    def datasets(self) -> tuple[DatasetRow, ...]:
+        """In the suite's order."""
+        rows = self._all(
+            "SELECT id, label, fingerprint, spec, size FROM datasets WHERE place IS NOT NULL ORDER BY place"
+        )
+        return tuple(self._dataset(*row) for row in rows)
+
+    def _dataset(self, ident: int, label: str, fingerprint: str, spec: str, size: int | None) -> DatasetRow:
+        bound = self._bound
+        counted = self._one(
+            "SELECT COUNT(*), COUNT(DISTINCT image) FROM samples WHERE dataset = ? AND idx < ?", ident, bound
+        )
+        samples, images = counted or (0, 0)
+        tasks = self._all("SELECT DISTINCT task FROM samples WHERE dataset = ? AND idx < ? ORDER BY 1", ident, bound)
+        broken = self._one("SELECT COUNT(*) FROM broken WHERE dataset = ?", ident)
+        found = json.loads(spec)
+        return DatasetRow(
+            label=label,
+            name=found["name"],
+            root=found["root"],
+            split=found["split"],
+            options=found["options"],
+            fingerprint=fingerprint,
+            size=None if size is None else min(size, bound),
+            samples=samples,
+            images=images,
+            tasks=tuple(task for (task,) in tasks),
+            broken=0 if broken is None else broken[0],
+        )
+
+    @cached_property
+    def metrics(self) -> tuple[MetricRow, ...]:
+        """In the suite's order."""
+        rows = self._all("SELECT spec FROM metrics WHERE place IS NOT NULL ORDER BY place")
+        return tuple(_metric_row(json.loads(spec)) for (spec,) in rows)
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the run, ascending."""
+        return tuple(s for (s,) in self._all("SELECT DISTINCT seed FROM jobs WHERE place IS NOT NULL ORDER BY seed"))
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of the run, and why (optional entries whose plugin is absent ...)."""
+        return tuple(text for (text,) in self._all("SELECT text FROM notes ORDER BY text"))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every system has answered every sample."""
+        return self.finished is not None
+
+    def progress(self) -> tuple[int, int | None]:
+        """(answers stored, answers wanted); the latter None while the size of a data set is unknown."""
+        bound = self._bound
+        (stored,) = self._one(
+            "SELECT COUNT(*) FROM answers JOIN jobs ON jobs.id = answers.job WHERE jobs.place IS NOT NULL AND idx < ?",
+            bound,
+        ) or (0,)
+        sizes = self._all(
+            "SELECT datasets.size FROM jobs JOIN datasets ON datasets.id = jobs.dataset WHERE jobs.place IS NOT NULL"
+        )
+        wanted = None if any(size is None for (size,) in sizes) else sum(min(size, bound) for (size,) in sizes)
+        return stored, wanted
+
+    # what was measured ---------------------------------------------------------------------------------------------
+
+    def metrics_of(self, dataset: str) -> tuple[MetricRow, ...]:
+        """The protocols that scored at least one answer on this data set, in the suite's order."""
+        ident = self._id("datasets", dataset)
+        query = "SELECT 1 FROM scores WHERE job = ? AND metric = ? LIMIT 1"
+        jobs = self._all("SELECT id FROM jobs WHERE dataset = ? AND place IS NOT NULL", ident)
+        ids = self._labels("metrics")
+        return tuple(row for row in self.metrics if any(self._one(query, job, ids[row.label]) for (job,) in jobs))
+
+    def columns(self, system: str, dataset: str, metric: str, seed: int | None = None) -> Table:
+        """All statistics of one system on one data set under one protocol; rows by seed, then sample.
+
+        Args:
+            system, dataset, metric: labels.
+            seed: only answers of this seed; None for all seeds, one below the other.
+
+        Raises:
+            UnknownNameError: no such label in this run.
+        """
+        metric_id = self._id("metrics", metric)
+        row = next(row for row in self.metrics if row.label == metric)
+        query = "SELECT idx, stats, payload FROM scores WHERE job = ? AND metric = ? AND idx < ? ORDER BY idx"
+        parts = [
+            (job_seed, self._all(query, job, metric_id, self._bound))
+            for job, job_seed in self._jobs(system, dataset, seed)
+        ]
+        index = np.array([i for _, rows in parts for i, _, _ in rows], np.int64)
+        seeds = np.repeat(np.array([s for s, _ in parts], np.int64), [len(rows) for _, rows in parts])
+        stats = np.frombuffer(b"".join(blob for _, rows in parts for _, blob, _ in rows), "<f8")
+        stats = stats.reshape(len(index), len(row.statistics))
+        columns: dict[str, NDArray[Any]] = {name: stats[:, k].copy() for k, name in enumerate(row.statistics)}
+        if row.payloads:
+            payloads = [json.loads(text) for _, rows in parts for _, _, text in rows]
+            for k, name in enumerate(row.payloads):
+                columns[name] = _objects([payload[k] for payload in payloads])
+        return Table(row, columns, index, seeds, self.image_codes(dataset)[index])
+
+    def image_codes(self, dataset: str) -> NDArray[np.int64]:
+        """``(N,)`` code of the image of each sample, by place in the data set's order; -1 where none was answered."""
+        if dataset not in self._codes:
+            rows = self._all(
+                "SELECT idx, image FROM samples WHERE dataset = ? ORDER BY idx", self._id("datasets", dataset)
+            )
+            codes = np.full(rows[-1][0] + 1 if rows else 0, -1, np.int64)
+            numbers: dict[str, int] = {}
+            for place, image in rows:
+                codes[place] = numbers.setdefault(image, len(numbers))
+            self._codes[dataset] = codes
+        return self._codes[dataset]
+
+    @cached_property
+    def _codes(self) -> dict[str, NDArray[np.int64]]:
+        return {}
+
+    def usage(self, system: str, dataset: str) -> dict[str, NDArray[Any]]:
+        """What each answer cost, ``(n,)`` arrays over all seeds.
+
+        ``latency_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``peak_memory_bytes``, ``flops``
+        (float64, nan where unknown), ``chars`` (length of the answer), ``parsed`` (bool), ``failed`` (bool: no answer
+        came), ``index`` (int64).
+        """
+        names = (*USAGE, "LENGTH(text)", "parsed", "error IS NOT NULL", "idx")
+        query = f"SELECT {', '.join(names)} FROM answers WHERE job = ? AND idx < ? ORDER BY idx"
+        rows = [row for job, _ in self._jobs(system, dataset, None) for row in self._all(query, job, self._bound)]
+        table = np.array(rows, np.float64).reshape(len(rows), len(names)).T
+        found: dict[str, NDArray[Any]] = dict(zip((*USAGE, "chars"), table, strict=False))
+        return found | {"parsed": table[-3] == 1, "failed": table[-2] == 1, "index": table[-1].astype(np.int64)}
+
+    def issues(self, system: str, dataset: str) -> dict[str, int]:
+        """Issue code → how many answers have it, most frequent first."""
+        counts: dict[str, int] = {}
+        for job, _ in self._jobs(system, dataset, None):
+            query = "SELECT issues FROM answers WHERE job = ? AND idx < ? AND issues <> '[]'"
+            for (text,) in self._db.execute(query, (job, self._bound)):
+                for code in {issue[0] for issue in json.loads(text)}:
+                    counts[code] = counts.get(code, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    # what was asked and answered -----------------------------------------------------------------------------------
+
+    def samples(self, dataset: str, index: Iterable[int] | None = None) -> Iterator[tuple[int, Sample]]:
+        """(place, sample) of a data set, streamed in order; only those in ``index`` where it is given."""
+        ident = self._id("datasets", dataset)
+        query = "SELECT idx, record FROM samples WHERE dataset = ? AND idx < ? ORDER BY idx"
+        if index is None:
+            for place, record in self._db.execute(query, (ident, self._bound)):
+                yield place, sample_from_json(json.loads(record))
+            return
+        for place in sorted({int(value) for value in index}):
+            row = self._one("SELECT record FROM samples WHERE dataset = ? AND idx = ?", ident, place)
+            if row is not None:
+                yield place, sample_from_json(json.loads(row[0]))
+
+    def answers(
+        self, system: str, dataset: str, index: Iterable[int] | None = None, seed: int | None = None
+    ) -> Iterator[Answered]:
+        """Answers with their samples, streamed in order; only places in ``index`` where it is given.
+
+        For a gallery take the places from :meth:`columns` (its worst and best rows) and ask for those alone.
+        """
+        wanted = None if index is None else sorted({int(value) for value in index})
+        names = ", ".join(f"answers.{name}" for name in ("regions", "parsed", "issues", "text", "error", *USAGE))
+        query = (
+            f"SELECT answers.idx, samples.record, {names} FROM answers JOIN samples "
+            "ON samples.dataset = ? AND samples.idx = answers.idx WHERE answers.job = ? AND "
+        )
+        ident = self._id("datasets", dataset)
+        for job, job_seed in self._jobs(system, dataset, seed):
+            if wanted is None:
+                rows: Iterable[Any] = self._db.execute(
+                    query + "answers.idx < ? ORDER BY answers.idx", (ident, job, self._bound)
+                )
+            else:
+                rows = (row for i in wanted for row in self._all(query + "answers.idx = ?", ident, job, i))
+            for row in rows:
+                yield Answered(row[0], job_seed, sample_from_json(json.loads(row[1])), _prediction(row[2:]))
+
+    def images(self, dataset: str, index: Sequence[int]) -> dict[int, ImageRef]:
+        """References whose pixels can be read, also for images that are drawn, by place in the data set's order.
+
+        Opens the data set again and passes over it up to the largest place. Places whose data set cannot be opened
+        any more keep the stored reference, which reads a file by its path.
+        """
+        wanted = {int(value) for value in index}
+        found = {place: sample.image for place, sample in self.samples(dataset, wanted)}
+        if all(Path(ref.uri).is_file() for ref in found.values()):
+            return found
+        from rsground.bench.data import open_dataset, samples_from
+
+        row = next(row for row in self.datasets if row.label == dataset)
+        try:
+            source = open_dataset(row.name, row.root, row.split, row.options)
+            for place, sample in samples_from(source, min(wanted), max(wanted) + 1):
+                if place in found and sample.image.uri == found[place].uri:
+                    found[place] = sample.image
+        except (RsgroundError, OSError, ValueError):
+            return found
+        return found
+
+    @property
+    def broken(self) -> Iterator[tuple[str, BrokenRecord]]:
+        """(data set label, record) of all records that were skipped, in order of file and line."""
+        query = (
+            "SELECT label, path, NULLIF(line, -1), code, detail FROM broken JOIN datasets ON datasets.id = dataset "
+            "WHERE place IS NOT NULL ORDER BY place, path, line"
+        )
+        for label, *record in self._db.execute(query):
+            yield label, BrokenRecord(*record)
+
+    # plumbing ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _bound(self) -> int:
+        return 2**62 if self.limit is None else int(self.limit)
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._db.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._db.execute(query, values).fetchone()
+        return found
+
+    def _labels(self, table: str) -> dict[str, int]:
+        return dict(self._all(f"SELECT label, id FROM {table} WHERE place IS NOT NULL"))
+
+    def _id(self, table: str, label: str) -> int:
+        labels = self._labels(table)
+        if label not in labels:
+            raise UnknownNameError(f"{table[:-1]} of this run", label, labels)
+        return labels[label]
+
+    def _jobs(self, system: str, dataset: str, seed: int | None) -> list[tuple[int, int]]:
+        query = "SELECT id, seed FROM jobs WHERE system = ? AND dataset = ? AND place IS NOT NULL ORDER BY seed"
+        jobs = self._all(query, self._id("systems", system), self._id("datasets", dataset))
+        return [(ident, job_seed) for ident, job_seed in jobs if seed in (None, job_seed)]
+
+
+def check_store(connection: sqlite3.Connection, path: Path) -> None:
+    """Pass for a store of this version.
+
+    Raises:
+        StoreError: another file, or a store of another version.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise StoreError(f"{path} is no rsground store")
+    if version != VERSION:
+        raise StoreError(
+            f"{path} has store version {version}, this rsground reads {VERSION}; use the version that wrote it"
+        )
+
+
+def _metric_row(spec: Mapping[str, Any]) -> MetricRow:
+    lists = ("statistics", "payloads", "tasks")
+    return MetricRow(**{name: tuple(value) if name in lists else value for name, value in spec.items()})
+
+
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
+    found = np.empty(len(values), object)
+    for place, value in enumerate(values):
+        found[place] = value
+    return found
+
+
+def _prediction(row: Sequence[Any]) -> Prediction:
+    regions, parsed, issues, text, error, *usage = row
+    return prediction_from_json(
+        {
+            "regions": json.loads(regions),
+            "parsed": parsed,
+            "issues": json.loads(issues),
+            "text": text,
+            "error": error,
+            "usage": usage,
+        }
+    )

@@ -1,0 +1,100 @@
+"""The tables of a run's store, and the marks that say which store it is. Described in docs/reference/store.md."""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x72736772
+"""``PRAGMA application_id`` of a store: the letters ``rsgr``."""
+VERSION = 1
+"""``PRAGMA user_version``; raised whenever a table changes."""
+STORE = "store.sqlite"
+"""File name of the store inside a run folder."""
+
+TABLES = """
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    name TEXT NOT NULL,             -- of the suite
+    key TEXT NOT NULL,              -- content hash of the plan
+    suite TEXT NOT NULL,            -- the suite file, as it was read
+    summary TEXT NOT NULL,
+    "limit" INTEGER,                -- samples per data set, NULL for all
+    created TEXT NOT NULL,          -- ISO 8601, UTC
+    finished TEXT,                  -- NULL until every job is done
+    environment TEXT NOT NULL       -- JSON: versions, hardware, plugins
+);
+CREATE TABLE systems (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    family TEXT NOT NULL,
+    place INTEGER,                  -- order in the suite; NULL: not part of the present plan
+    spec TEXT NOT NULL              -- JSON: head, backbone, preprocessors, options
+);
+CREATE TABLE datasets (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    place INTEGER,
+    spec TEXT NOT NULL,             -- JSON: name, root, split, options
+    size INTEGER                    -- usable samples, once a pass has reached the end
+);
+CREATE TABLE metrics (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    place INTEGER,
+    spec TEXT NOT NULL              -- JSON: name, options, statistics, payloads, primary, ...
+);
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    system INTEGER NOT NULL REFERENCES systems,
+    dataset INTEGER NOT NULL REFERENCES datasets,
+    seed INTEGER NOT NULL,
+    place INTEGER
+);
+CREATE TABLE samples (
+    dataset INTEGER NOT NULL REFERENCES datasets,
+    idx INTEGER NOT NULL,           -- place in the data set's order, from 0
+    id TEXT NOT NULL,
+    image TEXT NOT NULL,            -- uri of the image predictions are drawn on
+    task TEXT NOT NULL,
+    record TEXT NOT NULL,           -- JSON: the sample without its pixels
+    PRIMARY KEY (dataset, idx)
+);
+CREATE TABLE answers (
+    job INTEGER NOT NULL REFERENCES jobs,
+    idx INTEGER NOT NULL,
+    parsed INTEGER NOT NULL,
+    error TEXT,
+    text TEXT NOT NULL,
+    regions TEXT NOT NULL,          -- JSON
+    issues TEXT NOT NULL,           -- JSON
+    latency_s REAL,
+    visual_tokens INTEGER,
+    prompt_tokens INTEGER,
+    output_tokens INTEGER,
+    peak_memory_bytes INTEGER,
+    flops REAL,
+    PRIMARY KEY (job, idx)
+);
+CREATE TABLE scores (
+    job INTEGER NOT NULL REFERENCES jobs,
+    metric INTEGER NOT NULL REFERENCES metrics,
+    idx INTEGER NOT NULL,
+    stats BLOB NOT NULL,            -- little-endian float64, one per statistic of the metric, in its order
+    payload TEXT,                   -- JSON list, one per payload of the metric
+    PRIMARY KEY (job, metric, idx)
+) WITHOUT ROWID;
+CREATE TABLE broken (
+    dataset INTEGER NOT NULL REFERENCES datasets,
+    path TEXT NOT NULL,
+    line INTEGER NOT NULL,          -- -1 where the whole file is meant
+    code TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (dataset, path, line, code, detail)
+) WITHOUT ROWID;
+CREATE TABLE notes (
+    text TEXT PRIMARY KEY           -- what was left out, and why
+) WITHOUT ROWID;
+"""
