@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rsground.errors import ShapeError
 from rsground.geometry.checks import Bools, Floats, as_last, as_mask
@@ -65,7 +65,7 @@ def warp_mask(mask: ArrayLike, affine: Affine, size: Size) -> Bools:
     source = as_mask(mask)
     a, b, c, d, e, f = invert_affine(affine)
     height, width = size
-    x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+    x, y = (np.arange(count, dtype=np.float64) + 0.5 for count in (width, height))
     if b == 0.0 and d == 0.0:
         columns, inside_x = _cells(a * x + c, source.shape[1])
         rows, inside_y = _cells(e * y + f, source.shape[0])
@@ -84,7 +84,7 @@ def warp_mask(mask: ArrayLike, affine: Affine, size: Size) -> Bools:
     return warped
 
 
-def _cells(position: Floats, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _cells(position: Floats, count: int) -> tuple[NDArray[np.intp], Bools]:
     """Pixel index under each position, and whether there is one."""
     nudged = np.floor(position + 1e-9)  # a centre that maps onto an edge belongs to the pixel right of or below it
     inside = (nudged >= 0) & (nudged < count)

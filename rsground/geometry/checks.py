@@ -99,5 +99,7 @@ def same_length(a: NDArray[Any], b: NDArray[Any], what: str) -> int:
         ShapeError: they do not pair up.
     """
     if len(a) != len(b) and 1 not in (len(a), len(b)):
-        raise ShapeError(f"{what} pairs row i with row i: got {len(a)} and {len(b)} rows; use {what}_matrix for all pairs")
+        raise ShapeError(
+            f"{what} pairs row i with row i: got {len(a)} and {len(b)} rows; use {what}_matrix for all pairs"
+        )
     return 0 if 0 in (len(a), len(b)) else max(len(a), len(b))

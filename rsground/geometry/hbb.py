@@ -46,13 +46,15 @@ def _iou(a: Floats, b: Floats) -> Floats:
         height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
         inter = np.maximum(width, 0.0) * np.maximum(height, 0.0)
         iou = inter / (hbb_area(a) + hbb_area(b) - inter)
-    return np.clip(np.nan_to_num(iou, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 1.0)
+    valid: Floats = np.where(np.isfinite(iou), np.clip(iou, 0.0, 1.0), 0.0)
+    return valid
 
 
 def clip_hbb(hbb: ArrayLike, size: Size) -> Floats:
     """Boxes ``(..., 4)`` cut to an image of ``size`` (H, W); a box outside collapses onto the border (no area)."""
     height, width = size
-    return np.clip(as_last(hbb, (4,), "hbb"), 0.0, np.array([width, height, width, height], float))
+    limits = np.array([width, height, width, height], np.float64)
+    return np.minimum(np.maximum(as_last(hbb, (4,), "hbb"), 0.0), limits)
 
 
 def hbb_to_quad(hbb: ArrayLike) -> Floats:

@@ -22,12 +22,14 @@ def convex_hull(points: ArrayLike) -> Floats:
     Raises:
         ShapeError: no points of two coordinates, or one that is not finite.
     """
-    cloud = np.unique(as_points(points), axis=0)
-    if len(cloud) < 3:
+    cloud = as_points(points)
+    cloud = cloud[np.lexsort((cloud[:, 1], cloud[:, 0]))]
+    if len(cloud) < 2:
         return cloud
     upper = _chain(_outermost(cloud, highest=True))
     lower = _chain(_outermost(cloud, highest=False)[::-1])
-    return np.array(upper[:-1] + lower[:-1]) if len(upper) + len(lower) > 4 else np.array(upper)
+    corners = upper[:-1] + lower[:-1]
+    return np.array(corners if upper[0] != upper[-1] else upper[:1], np.float64)
 
 
 def _outermost(cloud: Floats, *, highest: bool) -> Floats:
@@ -38,8 +40,8 @@ def _outermost(cloud: Floats, *, highest: bool) -> Floats:
     x = cloud[:, 0]
     change = np.flatnonzero(x[1:] != x[:-1])
     first, last = np.concatenate([[0], change + 1]), np.concatenate([change, [len(x) - 1]])
-    keep = np.unique(np.concatenate([[0], first if highest else last, [len(x) - 1]]))
-    return cloud[keep]
+    kept = cloud[first if highest else last]
+    return np.concatenate([cloud[:1], kept, cloud[-1:]])
 
 
 def _chain(points: Floats) -> list[tuple[float, float]]:
@@ -76,9 +78,10 @@ def min_area_rect(points: ArrayLike, *, convention: Convention) -> Floats:
     local = hull - centre
     sides = np.roll(local, -1, axis=0) - local
     unit = sides / np.hypot(*sides.T)[:, None]
-    best = min((_tightest(unit[k : k + _EDGES_AT_ONCE], local) for k in range(0, len(unit), _EDGES_AT_ONCE)))
+    best = min(_tightest(unit[k : k + _EDGES_AT_ONCE], local) for k in range(0, len(unit), _EDGES_AT_ONCE))
     _, ux, uy, along, across, width, height = best
-    box = [centre[0] + along * ux - across * uy, centre[1] + along * uy + across * ux, width, height, np.arctan2(uy, ux)]
+    x, y = centre[0] + along * ux - across * uy, centre[1] + along * uy + across * ux
+    box = np.array([x, y, width, height, np.arctan2(uy, ux)])
     return convert_obb(box, source="le90", target=convention)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from rsground.geometry.checks import Bools, Floats, as_last, as_quads, same_length
 from rsground.geometry.hbb import quad_to_hbb
-from rsground.geometry.rotated_iou import hbb_overlap
+from rsground.geometry.rotated_iou import SPECK, hbb_overlap
 
 _PAIRS_AT_ONCE = 512
 _CELLS_AT_ONCE = 1 << 20
@@ -81,7 +81,7 @@ def _iou_block(a: Floats, b: Floats) -> Floats:
     area_a, area_b = np.abs(signed_a), np.abs(signed_b)
     inter = np.minimum(inter, np.minimum(area_a, area_b))
     iou = np.where((area_a > 0.0) & (area_b > 0.0), inter / (area_a + area_b - inter), 0.0)
-    return np.fmin(np.fmax(iou, 0.0), 1.0)
+    return np.where(iou > SPECK, np.fmin(iou, 1.0), 0.0)
 
 
 def _inter(a: Floats, b: Floats) -> Floats:

@@ -49,10 +49,12 @@ def _fill(mask: Bools, ring: Floats) -> None:
     if left >= right or top >= bottom:
         return
     rows, columns = _crossings(ring - (left, top), bottom - top, right - left)
-    cells = (bottom - top) * (right - left + 1)
-    toggles = np.bincount(rows * (right - left + 1) + columns, minlength=cells).astype(np.uint8) & 1
-    parity = np.bitwise_xor.accumulate(toggles.reshape(bottom - top, right - left + 1), axis=1)
-    mask[top:bottom, left:right] |= parity[:, :-1].view(bool)
+    shape = (bottom - top, right - left)
+    turns = np.sort(rows * shape[1] + columns)  # each row has an even number, so a row's last never reaches the next
+    inside = np.zeros(len(turns) + 1, bool)
+    inside[1::2] = True
+    runs = np.diff(turns, prepend=0, append=shape[0] * shape[1])
+    mask[top:bottom, left:right] |= np.repeat(inside, runs).reshape(shape)
 
 
 def _crossings(ring: Floats, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

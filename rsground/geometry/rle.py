@@ -13,6 +13,9 @@ from rsground.geometry.checks import Bools, Floats, Ints, as_mask
 from rsground.geometry.raster import polygons_to_mask
 from rsground.types import RLE, Size
 
+_MAX_PIXELS = 1 << 32
+"""pycocotools counts in 32 bits."""
+
 
 def mask_to_rle(mask: ArrayLike) -> RLE:
     """Encode one bool mask ``(H, W)``.
@@ -49,7 +52,7 @@ def rle_to_counts(rle: RLE) -> Ints:
     Raises:
         ShapeError: the runs cannot be read, or do not add up to H x W.
     """
-    text = rle.counts.encode() if isinstance(rle.counts, str) else rle.counts
+    text = rle.counts
     codes = np.frombuffer(text, np.uint8).astype(np.int64) - 48
     if len(codes) and (codes.min() < 0 or codes.max() > 63 or codes[-1] & 32):
         raise ShapeError(f"RLE counts {text[:24]!r}... of a {rle.size} mask are not COCO's compressed text")
@@ -69,9 +72,13 @@ def rle_to_counts(rle: RLE) -> Ints:
 
 def _checked(counts: Ints, size: Size) -> Ints:
     height, width = size
-    total = int(counts.sum())
-    if total != height * width or (len(counts) and counts.min() < 0):
-        raise ShapeError(f"RLE runs must be >= 0 and add up to {height}x{width} = {height * width} pixels, got {total}")
+    pixels = height * width
+    if height < 0 or width < 0 or pixels >= _MAX_PIXELS:
+        raise ShapeError(f"an RLE's size must be (H, W) >= 0 of less than 2^32 pixels, got {tuple(size)}")
+    odd = counts[(counts < 0) | (counts > pixels)]
+    if len(odd) or int(counts.sum()) != pixels:
+        got = f"a run of {odd[0]}" if len(odd) else f"{counts.sum()}"
+        raise ShapeError(f"RLE runs must be >= 0 and add up to {height}x{width} = {pixels} pixels, got {got}")
     return counts
 
 

@@ -23,8 +23,12 @@ _PAIRS_AT_ONCE = 1024
 _CELLS_AT_ONCE = 1 << 20
 _PLAIN = (1e-30, 1e30)
 """Side lengths that are computed with as they are; beyond them a pair is scaled to unit size first."""
-_NO_ZERO = 1e-290
-"""Added to divisors that may be 0 where the dividend's factor is then 0, too."""
+_NO_ZERO = 1e-200
+"""Added to divisors that may be 0 where the quotient is then multiplied by 0."""
+SPECK = 1e-14
+"""An IoU below is rounding, not overlap: boxes that touch get exactly 0."""
+_UPRIGHT = 1e20
+"""Slopes stop here: an edge this steep has no extent along x that matters."""
 
 
 def iou_obb(a: ArrayLike, b: ArrayLike) -> Floats:
@@ -104,7 +108,9 @@ def _iou_block(columns: Floats) -> Floats:
     inter = np.fmax(_inter(x, y, u, v), 0.0)
     area_a, area_b = width_a * height_a, width_b * height_b
     np.minimum(inter, np.minimum(area_a, area_b), out=inter)
-    return np.fmin(np.fmax(inter / (area_a + area_b - inter), 0.0), 1.0)
+    iou: Floats = np.fmin(np.fmax(inter / (area_a + area_b - inter), 0.0), 1.0)
+    iou[iou < SPECK] = 0.0
+    return iou
 
 
 def _corners_in_b(
@@ -134,6 +140,7 @@ def _inter(x: Floats, y: Floats, u: Floats, v: Floats) -> Floats:
     slope = np.empty((2, len(u)))
     np.divide(y[1] - y[0], x[1] - x[0] + _NO_ZERO, out=slope[0])
     np.divide(y[2] - y[1], x[2] - x[1] + _NO_ZERO, out=slope[1])
+    np.clip(slope, -_UPRIGHT, _UPRIGHT, out=slope)
     clipped = np.minimum(x, u)
     np.maximum(clipped, -u, out=clipped)
     run = clipped[1:] - clipped[:-1]
@@ -149,7 +156,8 @@ def _inter(x: Floats, y: Floats, u: Floats, v: Floats) -> Floats:
     total /= rise
     total *= end
     total += start
-    return np.einsum("kn,kn->n", run, total) * -0.5
+    area: Floats = np.einsum("kn,kn->n", run, total) * -0.5
+    return area
 
 
 def _on_edge(moved: Floats, y: Floats, slope: Floats) -> Floats:
@@ -163,4 +171,5 @@ def _on_edge(moved: Floats, y: Floats, slope: Floats) -> Floats:
 
 def _clamp(y: Floats, v: Floats) -> Floats:
     out = np.minimum(y, v)
-    return np.maximum(out, -v, out=out)
+    np.maximum(out, -v, out=out)
+    return out

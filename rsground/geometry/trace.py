@@ -116,7 +116,8 @@ def _follow(below: list[int]) -> tuple[list[list[int]], NDArray[np.intp]]:
     for start in range(len(below)):
         if owner[start] >= 0:
             continue
-        ring, corner = [], start
+        ring: list[int] = []
+        corner = start
         while owner[corner] < 0:
             across = corner ^ 1
             owner[corner] = owner[across] = len(rings)
