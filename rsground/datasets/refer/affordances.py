@@ -46,7 +46,9 @@ AFFORDANCES: dict[str, Affordance] = {
         absent_ok=False,
     ),
     "moor a ship": _purpose(
-        "harbor", "pier", "dock",
+        "harbor",
+        "pier",
+        "dock",
         one=("where could a ship be moored", "the structure where a ship could tie up"),
         many=("where could ships be moored", "the structures where ships could tie up"),
     ),
@@ -76,22 +78,39 @@ AFFORDANCES: dict[str, Affordance] = {
         many=("where would fuel or other liquids be stored", "all the containers that could hold tonnes of oil"),
     ),
     "cross water or a road": _purpose(
-        "bridge", "overpass",
-        one=("where could traffic get across without getting wet or stopping", "the structure built to carry a way across"),
-        many=("where could traffic get across without getting wet or stopping", "all the structures that carry a way across"),
+        "bridge",
+        "overpass",
+        one=(
+            "where could traffic get across without getting wet or stopping",
+            "the structure built to carry a way across",
+        ),
+        many=(
+            "where could traffic get across without getting wet or stopping",
+            "all the structures that carry a way across",
+        ),
     ),
     "fly": _purpose(
-        "airplane", "helicopter", "aircraft",
+        "airplane",
+        "helicopter",
+        "aircraft",
         one=("what could take off and fly", "the thing here that is able to fly"),
         many=("which things could take off and fly", "everything here that is able to fly"),
     ),
     "sail": _purpose(
-        "ship", "sailboat", "cargo ship",
+        "ship",
+        "sailboat",
+        "cargo ship",
         one=("what could sail out to sea", "the thing here that is able to float and sail"),
         many=("which things could sail out to sea", "everything here that is able to float and sail"),
     ),
     "drive": _purpose(
-        "vehicle", "car", "van", "truck", "bus", "small vehicle", "large vehicle",
+        "vehicle",
+        "car",
+        "van",
+        "truck",
+        "bus",
+        "small vehicle",
+        "large vehicle",
         one=("what could drive away on the road", "the thing here that needs a driver and wheels"),
         many=("which things could drive away on the road", "everything here that needs a driver and wheels"),
         absent_ok=False,
@@ -109,7 +128,8 @@ AFFORDANCES: dict[str, Affordance] = {
         absent_ok=False,
     ),
     "refuel": _purpose(
-        "gas station", "fuel station",
+        "gas station",
+        "fuel station",
         one=("where could a driver refuel", "the place to fill up a car"),
         many=("where could drivers refuel", "all the places to fill up a car"),
         absent_ok=False,
@@ -142,4 +162,3 @@ AFFORDANCES: dict[str, Affordance] = {
 
 PLACES: frozenset[str] = frozenset({"open ground"})
 """Categories of places: stretches of ground that no plain expression names, because nobody could count them."""
-

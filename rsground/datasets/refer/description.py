@@ -10,9 +10,10 @@ from rsground.datasets.refer.engine import DEFAULT_MARGIN
 from rsground.datasets.refer.lexicon import number_word
 from rsground.datasets.refer.margins import Margin
 from rsground.datasets.refer.objects import SceneGraph
-from rsground.datasets.refer.propose import RELATIONS, SIDES, SIZES, Scope
+from rsground.datasets.refer.propose import RELATIONS
 from rsground.datasets.refer.query import Category, Cluster, Extreme, InArea, Query, Related, Where
 from rsground.datasets.refer.resolve import Resolver
+from rsground.datasets.refer.scope import SIDES, SIZES, Scope
 from rsground.datasets.refer.tables import SceneTables
 from rsground.datasets.refer.wording import RELATION_PHRASES, Wording, pick
 

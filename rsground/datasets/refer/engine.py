@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
 from rsground.datasets.refer.lexicon import is_a
 from rsground.datasets.refer.margins import Margin
 from rsground.datasets.refer.objects import SceneGraph
-from rsground.datasets.refer.propose import PROPOSERS, Scope
-from rsground.datasets.refer.query import AnyOf, Extreme, InArea, Query, Where, axes_of, head_category, walk
+from rsground.datasets.refer.propose import PROPOSERS
+from rsground.datasets.refer.query import (
+    AnyOf,
+    Extreme,
+    InArea,
+    Nearest,
+    Query,
+    Related,
+    Where,
+    axes_of,
+    head_category,
+    walk,
+)
 from rsground.datasets.refer.resolve import Resolver
+from rsground.datasets.refer.scope import Scope
 from rsground.datasets.refer.tables import SceneTables, Verdict
 from rsground.datasets.refer.wording import Wording, pick
 from rsground.errors import UnknownNameError
@@ -148,6 +160,14 @@ class _Maker:
         for node in walk(query):
             if isinstance(node, Where | InArea) and self.resolver(node) == self.resolver(node.source):
                 return False
+            if isinstance(node, Related | Nearest):
+                others = self.resolver(node.source).possible & ~self.resolver(node.anchor).possible
+                if self.resolver(node).possible == others:
+                    return False
+            if isinstance(node, Extreme) and isinstance(node.source, Where | InArea):
+                wider = self.resolver(replace(node, source=node.source.source))
+                if self.resolver(node) == wider:  # "the topmost ship in the upper half"
+                    return False
         if isinstance(query, Extreme):
             return n < self.scope.size(query.source)
         if isinstance(query, AnyOf):

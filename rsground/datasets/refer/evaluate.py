@@ -99,9 +99,7 @@ def _has(item: SceneObject, key: str, value: str) -> bool:
 
 def _lies_in(item: SceneObject, area: str, graph: SceneGraph) -> bool:
     (x, y), (across, down) = item.centre, AREAS[area]
-    return (
-        across.plain[0] <= x / graph.width < across.plain[1] and down.plain[0] <= y / graph.height < down.plain[1]
-    )
+    return across.plain[0] <= x / graph.width < across.plain[1] and down.plain[0] <= y / graph.height < down.plain[1]
 
 
 def _with_ahead(items: Objects, order: str) -> list[tuple[SceneObject, int]]:

@@ -46,11 +46,8 @@ def cluster_sizes(tables: SceneTables, source: Verdict) -> list[tuple[int, bool]
     if source.sure != source.possible or len(positions) < 3:
         return []
     tight, loose = _links(tables, np.array(positions))
-    found = []
-    for component in components(loose):
-        if len(component) >= 3 and len(components(tight[np.ix_(component, component)])) == 1:
-            found.append((len(component), _is_row(tables, [positions[i] for i in component])[0]))
-    return found
+    clear = [c for c in components(loose) if len(c) >= 3 and len(components(tight[np.ix_(c, c)])) == 1]
+    return [(len(c), _is_row(tables, [positions[i] for i in c])[0]) for c in clear]
 
 
 def _links(tables: SceneTables, at: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Bool, Bool]:

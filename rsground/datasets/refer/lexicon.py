@@ -101,7 +101,7 @@ _ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "sevent
 
 
 def normalise(name: str) -> str:
-    """The category as a person would say it: ``"Small_Vehicle"`` → ``"small vehicle"``, ``"plane"`` → ``"airplane"``."""
+    """The category as people say it: ``"Small_Vehicle"`` → ``"small vehicle"``, ``"plane"`` → ``"airplane"``."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     plain = re.sub(r"[\s_\-]+", " ", spaced).strip().lower()
     return NAMES.get(plain, plain)

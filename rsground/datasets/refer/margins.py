@@ -32,7 +32,9 @@ class Margin:
     heading: float = 15.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.pixels < float("inf") and 0 <= self.share < 0.5 and 0 <= self.area and 0 <= self.heading < 45):
+        if not (
+            0 <= self.pixels < float("inf") and 0 <= self.share < 0.5 and self.area >= 0 and 0 <= self.heading < 45
+        ):
             raise ShapeError(
                 "a margin has pixels >= 0, 0 <= share < 0.5, area >= 0 and 0 <= heading < 45 degrees, got "
                 f"pixels={self.pixels}, share={self.share}, area={self.area}, heading={self.heading}"

@@ -6,15 +6,12 @@ Nothing here decides whether a candidate is unambiguous; :mod:`rsground.datasets
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
 from itertools import islice
-from random import Random
-from typing import TypeVar
 
 from rsground.datasets.refer.affordances import AFFORDANCES, PLACES
 from rsground.datasets.refer.areas import CELLS, HALVES
 from rsground.datasets.refer.groups import cluster_sizes
-from rsground.datasets.refer.lexicon import PARENTS, doubtful_absence, is_a, parent_chain
+from rsground.datasets.refer.lexicon import doubtful_absence, is_a
 from rsground.datasets.refer.query import (
     Affords,
     AnyOf,
@@ -29,103 +26,15 @@ from rsground.datasets.refer.query import (
     Related,
     Where,
 )
-from rsground.datasets.refer.resolve import Resolver
-from rsground.datasets.refer.tables import HEADINGS
+from rsground.datasets.refer.scope import MAX_ORDERED, SIDES, SIZES, Scope
 
-T = TypeVar("T")
-SIDES = ("left", "right", "top", "bottom")
-SIZES = ("large", "small")
 RELATIONS = ("left", "right", "above", "below")
 ANY_COLOUR = ("white", "black", "red", "blue", "green", "yellow")
-MAX_ORDERED = 200
-"""Sets larger than this are not ordered, ranked or compared: nobody could follow."""
 MAX_COUNTED = 12
 ABSENT_SHARE = 0.15
 """Share of the purposes that nothing serves which are asked for nevertheless."""
 MAX_RANK = 5
 MAX_FIRST = 4
-
-
-class Scope:
-    """What can be talked about in one scene."""
-
-    def __init__(self, resolver: Resolver, rnd: Random) -> None:
-        self.resolver, self.rnd = resolver, rnd
-        self.tables = resolver.tables
-        graph = self.tables.graph
-        present = {item.category for item in graph.objects}
-        universe = present | graph.complete
-        self.present = sorted(name for name in present if self._closed(name, universe))
-        parents = {PARENTS[name] for name in universe if name in PARENTS}
-        wider = {p for p in parents if len({c for c in present if is_a(c, p)}) > 1 and self._closed(p, universe)}
-        self.categories = self.present + sorted(wider - present)
-        self.seen = frozenset(name for category in present for name in parent_chain(category))
-        self.names = universe | parents
-
-    def _closed(self, name: str, universe: Iterable[str]) -> bool:
-        """Whether every instance of ``name`` is listed: it and everything under it is complete."""
-        complete = self.tables.graph.complete
-        under = {category for category in universe if is_a(category, name)}
-        return bool(under) and under <= complete
-
-    def shuffled(self, items: Iterable[T]) -> Iterator[T]:
-        """The items in random order, drawn one by one."""
-        pool = list(items)
-        for last in range(len(pool) - 1, -1, -1):
-            at = int(self.rnd.random() * (last + 1))
-            pool[at], pool[last] = pool[last], pool[at]
-            yield pool[last]
-
-    def size(self, query: Query) -> int:
-        """How many objects the query may denote at most."""
-        return self.resolver(query).possible.bit_count()
-
-    @cached_property
-    def sets(self) -> list[Query]:
-        """Sets of two or more that can be ordered: categories, and those of one colour or in one half."""
-        plain: list[Query] = [Category(name) for name in self.categories]
-        fine = [query for query in plain if 2 <= self.size(query) <= MAX_ORDERED]
-        inner = [*self.coloured, *(InArea(query, half) for query in fine for half in HALVES)]
-        return fine * 3 + [query for query in inner if 2 <= self.size(query) <= MAX_ORDERED]
-
-    @cached_property
-    def coloured(self) -> list[Query]:
-        """Category and colour, as far as colours are known."""
-        pairs = {(name, value) for name, key, value in self.facts if key == "colour"}
-        return [Where(Category(name), "colour", value) for name, value in sorted(pairs)]
-
-    @cached_property
-    def facts(self) -> list[tuple[str, str, str]]:
-        """(category, attribute, value) that some object has and an expression can name."""
-        found = set()
-        for item in self.tables.graph.objects:
-            for name in {item.category, *parent_chain(item.category)} & set(self.categories):
-                for key, value in item.attributes.items():
-                    if key == "heading" and value is not None:
-                        found.update((name, key, word) for word in HEADINGS)
-                    elif key in NAMED_ATTRIBUTES and isinstance(value, str):
-                        found.add((name, key, value))
-        return sorted(found)
-
-    def anchors(self) -> Iterator[Query]:
-        """Simple queries that surely denote one object, to hang a relation on."""
-        named: list[Query] = [Category(name) for name in self.categories] * 2 + self.coloured
-        ordered = [Category(name) for name in self.categories if 2 <= self.size(Category(name)) <= MAX_ORDERED]
-        choices = [*named, *(Extreme(query, order) for query in ordered for order in (*SIDES, *SIZES))]
-        return (query for query in self.shuffled(choices) if self.is_single(query))
-
-    def chained_anchors(self) -> Iterator[Query]:
-        """Relations that surely denote one object, to hang another relation on."""
-        return (query for query in related(self) if self.is_single(query))
-
-    def is_single(self, query: Query) -> bool:
-        """Whether the query surely denotes exactly one object."""
-        verdict = self.resolver(query)
-        return verdict.decided and verdict.sure.bit_count() == 1
-
-
-NAMED_ATTRIBUTES = ("colour", "on")
-"""Attributes with words of their own; ``heading`` has its sectors."""
 
 
 def _category(scope: Scope) -> Iterator[Query]:
@@ -189,8 +98,8 @@ def related(scope: Scope) -> Iterator[Query]:
 
 
 def _chain(scope: Scope) -> Iterator[Query]:
-    sources = [Category(name) for name in scope.categories]
-    yield from _hang(scope, sources, scope.chained_anchors())
+    sources: list[Query] = [Category(name) for name in scope.categories]
+    yield from _hang(scope, sources, (query for query in related(scope) if scope.is_single(query)))
 
 
 def _hang(scope: Scope, sources: list[Query], anchors: Iterable[Query]) -> Iterator[Query]:
@@ -228,7 +137,7 @@ def _apart(a: str, b: str) -> bool:
 
 def _counting(scope: Scope) -> Iterator[Query]:
     plain: list[Query] = [Category(name) for name in scope.categories]
-    inner = [InArea(query, half) for query in plain for half in HALVES]
+    inner: list[Query] = [InArea(query, half) for query in plain for half in HALVES]
     for query in scope.shuffled(plain * 2 + scope.coloured + inner):
         if 2 <= scope.size(query) <= MAX_COUNTED:
             yield Count(query, scope.size(query))
@@ -254,9 +163,9 @@ def _reasoning(scope: Scope) -> Iterator[Query]:
         row = AFFORDANCES[purpose]
         if not (row.needs <= complete and row.serves & complete and known & row.serves <= complete):
             continue
-        if scope.size(Affords(purpose)):
-            yield Affords(purpose)
-        elif row.absent_ok and scope.rnd.random() < ABSENT_SHARE and _safely_absent(scope, row.serves):
+        if scope.size(Affords(purpose)) or (
+            row.absent_ok and scope.rnd.random() < ABSENT_SHARE and _safely_absent(scope, row.serves)
+        ):
             yield Affords(purpose)
 
 
@@ -266,12 +175,13 @@ def _safely_absent(scope: Scope, names: Iterable[str]) -> bool:
 
 def _absent(scope: Scope) -> Iterator[Query]:
     complete = scope.tables.graph.complete
-    places = PLACES | {item.category for item in scope.tables.graph.places}
-    gone = [name for name in sorted(complete - places) if name not in scope.seen and not _wide(name, scope)]
+    unnamed = PLACES | {item.category for item in scope.tables.graph.places}
+    gone = [name for name in sorted(complete - unnamed) if name not in scope.seen and not _wide(name, scope)]
     gone = [name for name in gone if not doubtful_absence(name, scope.seen)]
     missing: list[Query] = [Category(name) for name in gone]
     choices = list(missing)
-    choices += [InArea(query, area) for query in missing for area in scope.shuffled(CELLS[:9]) if scope.rnd.random() < 0.1]
+    places = [area for area in CELLS[:9] if scope.rnd.random() < 0.1]
+    choices += [InArea(query, area) for query in missing for area in places]
     here = [Category(name) for name in scope.categories]
     away: list[Query] = [InArea(query, area) for query in here for area in (*CELLS[:9], *HALVES)]
     keyed = {name for name, key, _ in scope.facts if key == "colour"}

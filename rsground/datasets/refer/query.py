@@ -6,7 +6,7 @@ plain meaning; :mod:`rsground.datasets.refer.resolve` the meaning under a margin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -62,7 +62,7 @@ class InArea:
 
 @dataclass(frozen=True, slots=True)
 class Extreme:
-    """The first ``n`` in an order: ``left``, ``right``, ``top``, ``bottom`` (by centre), ``large``, ``small`` (area)."""
+    """The first ``n`` of an order: ``left``, ``right``, ``top``, ``bottom`` (centre), ``large``, ``small`` (area)."""
 
     source: Query
     order: str
@@ -215,13 +215,10 @@ def from_json(data: Any) -> Query:
     if not isinstance(data, list) or not data or not isinstance(data[0], str) or data[0] not in _NODES:
         raise DataError(f"a query is a list that starts with one of {', '.join(sorted(_NODES))}, got {data!r}"[:300])
     node = _NODES[data[0]]
+    if len(data) - 1 != len(fields(node)) or (node is AnyOf and not isinstance(data[1], list)):
+        names = ", ".join(field.name for field in fields(node))
+        raise DataError(f"the query node {data[0]!r} takes {names}, got {data[1:]!r}"[:300])
     if node is AnyOf:
-        return AnyOf(tuple(from_json(part) for part in data[1])) if len(data) == 2 else _misfit(data)
-    if len(data) - 1 != len(fields(node)):
-        return _misfit(data)
-    return node(*(from_json(value) if isinstance(value, list) else value for value in data[1:]))  # type: ignore[no-any-return]
-
-
-def _misfit(data: list[Any]) -> Query:
-    names = ", ".join(field.name for field in fields(_NODES[data[0]]))
-    raise DataError(f"the query node {data[0]!r} takes {names}, got {len(data) - 1} values")
+        return AnyOf(tuple(from_json(part) for part in data[1]))
+    build: Callable[..., Query] = node
+    return build(*(from_json(value) if isinstance(value, list) else value for value in data[1:]))

@@ -213,4 +213,3 @@ class SceneTables:
         gap_y = np.maximum(self.y1[anchor] - self.y2, self.y1 - self.y2[anchor])
         boxes = np.hypot(np.maximum(gap_x, 0), np.maximum(gap_y, 0))
         return centres, boxes, np.sqrt(2.0) * (self.slack + self.slack[anchor])
-

@@ -134,8 +134,9 @@ class Wording:
     def definite(self, query: Query, n: int, *, nested: bool = False) -> str:
         """``"the leftmost ship"``, ``"all the ships on the left"``, ``"both bridges"``."""
         match query:
-            case AnyOf(parts):
-                words = [self.definite(part, 1 if isinstance(part, Count) and part.n == 1 else 2, nested=True) for part in parts]
+            case AnyOf(several):
+                numbers = [1 if isinstance(part, Count) and part.n == 1 else 2 for part in several]
+                words = [self.definite(part, k, nested=True) for part, k in zip(several, numbers, strict=True)]
                 return ", ".join(words[:-1]) + " and " + words[-1]
             case Extreme(Count(source, 2), order, 1):
                 return self._of_two(source, order)
@@ -143,12 +144,12 @@ class Wording:
                 return pick(self.rnd, ("both ", "both ", "the two ")) + self._parts(source, 2).text()
             case Count(source, many) if many > 2:
                 return pick(self.rnd, ("the ", "all ")) + number_word(many) + " " + self._parts(source, many).text()
-        parts = self._parts(query, n, nested=nested)
+        phrase = self._parts(query, n, nested=nested).text()
         if n == 1 or isinstance(query, Extreme | Cluster):
-            return "the " + parts.text()
+            return "the " + phrase
         if self.rnd.random() < 0.15 and not nested:
             return pick(self.rnd, ("every ", "each ")) + self._parts(query, 1).text()
-        return pick(self.rnd, ("the ", "all ", "all the ")) + parts.text()
+        return pick(self.rnd, ("the ", "all ", "all the ")) + phrase
 
     def indefinite(self, query: Query) -> str:
         """``"a ship in the upper left"``."""
@@ -170,7 +171,7 @@ class Wording:
             case Category(name):
                 return _Parts(self.noun(name, n))
             case Where(source, key, value):
-                return self._where(self._parts(source, n, nested=nested), key, value, nested)
+                return self._where(self._parts(source, n, nested=nested), key, value)
             case InArea(source, area):
                 return self._after(source, n, self.area(area), nested)
             case Extreme(source, order, many):
@@ -210,7 +211,7 @@ class Wording:
         parts.after.append(f"that {'is' if n == 1 else 'are'} {words}" if nested else words)
         return parts
 
-    def _where(self, parts: _Parts, key: str, value: str, nested: bool) -> _Parts:
+    def _where(self, parts: _Parts, key: str, value: str) -> _Parts:
         if key == "colour":
             parts.before.append(value)
         elif key == "heading":

@@ -42,7 +42,14 @@ OF_TWO = {"left": "x", "right": "-x", "upper": "y", "higher": "y", "lower": "-y"
           "smaller": "a"}  # fmt: skip
 FROM = {"left": "x", "right": "-x", "top": "y", "bottom": "-y"}
 FARTHEST = {"to the left": "x", "to the right": "-x", "up": "y", "down": "-y"}
-THIRD = {"low": (0.0, 0.42), "mid": (0.32, 0.68), "high": (0.58, 1.0), "any": (0.0, 1.0), "half1": (0, 0.5), "half2": (0.5, 1)}
+THIRD = {
+    "low": (0.0, 0.42),
+    "mid": (0.32, 0.68),
+    "high": (0.58, 1.0),
+    "any": (0.0, 1.0),
+    "half1": (0, 0.5),
+    "half2": (0.5, 1),
+}
 COLOURS = "white|red|blue|black|green|grey|yellow"
 
 
@@ -109,7 +116,7 @@ class Reader:
             groups = [c for c in self.clusters(self.phrase(found[3])) if len(c) == n]
             return [o for c in groups for o in c if found[1] != "row" or self.straight(c)]
         if found := re.match(r"only ", text):
-            one = self.phrase(text[found.end():])
+            one = self.phrase(text[found.end() :])
             return one if len(one) == 1 else []
         if found := re.match(rf"({'|'.join(NUMBERS)}|both|\d+) (.*)", text):
             n = 2 if found[1] == "both" else NUMBERS.index(found[1]) if found[1] in NUMBERS else int(found[1])
@@ -125,16 +132,15 @@ class Reader:
                 return self.nth(self.phrase(other), FIRST[second], ORDINALS[first])
             found = re.search(r" from the (left|right|top|bottom)( in the row of (\w+))?", rest)
             assert found, text
-            items = self.phrase(rest[: found.start()] + rest[found.end():])
+            items = self.phrase(rest[: found.start()] + rest[found.end() :])
             if found[3]:
                 n = NUMBERS.index(found[3])
                 items = [o for c in self.clusters(items) if len(c) == n and self.straight(c) for o in c]
             return self.nth(items, FROM[found[1]], ORDINALS[first])
         if first in FIRST:
             return self.first(self.phrase(rest), FIRST[first], 1)
-        if found := re.search(r" that is (\w+)$", text):
-            if found[1] in FIRST:
-                return self.first(self.phrase(text[: found.start()]), FIRST[found[1]], 1)
+        if (found := re.search(r" that is (\w+)$", text)) and found[1] in FIRST:
+            return self.first(self.phrase(text[: found.start()]), FIRST[found[1]], 1)
         if found := re.search(r" farthest (to the left|to the right|up|down)$", text):
             return self.first(self.phrase(text[: found.start()]), FARTHEST[found[1]], 1)
         return self.described(text)
@@ -142,27 +148,35 @@ class Reader:
     def described(self, text: str) -> list[SceneObject]:
         """Colour, noun, then what follows it."""
         colour = re.match(rf"({COLOURS}) ", text)
-        text = text[colour.end():] if colour else text
+        text = text[colour.end() :] if colour else text
         table = {**NOUNS, **PLURALS}
         noun = next(w for w in sorted(table, key=len, reverse=True) if re.match(rf"{w}\b", text))
         items = [o for o in self.g.objects if o.category in table[noun]]
         if colour:
             items = [o for o in items if o.attributes.get("colour") == colour[1]]
-        rest = text[len(noun):].strip()
+        rest = text[len(noun) :].strip()
         return self.followed(items, rest)
 
     def followed(self, items: list[SceneObject], rest: str) -> list[SceneObject]:
         rest = re.sub(r"^that (is|are) ", "", rest)
         if not rest:
             return items
-        if found := re.match(r"(?:pointing (up|down|left|right)|facing the (top|bottom|left side|right side) of the image)", rest):
+        if found := re.match(
+            r"(?:pointing (up|down|left|right)|facing the (top|bottom|left side|right side) of the image)", rest
+        ):
             word = (found[1] or found[2]).split()[0]
-            to = {"up": (0, -1), "top": (0, -1), "down": (0, 1), "bottom": (0, 1), "left": (-1, 0), "right": (1, 0)}[word]
+            to = {"up": (0, -1), "top": (0, -1), "down": (0, 1), "bottom": (0, 1), "left": (-1, 0), "right": (1, 0)}[
+                word
+            ]
             items = [o for o in items if self.points(o, to)]
-            return self.followed(items, rest[found.end():].strip())
-        if found := re.match(r"(?:to the )?(left|right) of the (?!image|two)(.+)", rest) or re.match(r"(above|below) the (.+)", rest):
+            return self.followed(items, rest[found.end() :].strip())
+        if found := re.match(r"(?:to the )?(left|right) of the (?!image|two)(.+)", rest) or re.match(
+            r"(above|below) the (.+)", rest
+        ):
             anchor = self.read("the " + found[2])
-            return [o for o in items if o is not anchor[0] and beside(found[1], o, anchor[0])] if len(anchor) == 1 else []
+            return (
+                [o for o in items if o is not anchor[0] and beside(found[1], o, anchor[0])] if len(anchor) == 1 else []
+            )
         if found := re.match(r"(?:nearest|closest) to the (.+)", rest):
             anchor = self.read("the " + found[1])
             others = [o for o in items if o not in anchor]
@@ -218,6 +232,6 @@ def test_the_words_pick_the_targets(kind, scene):
 
 def test_the_reader_can_fail(scene):
     graph = scene(1)
-    texts = [e for e in expressions(graph, np.random.default_rng(0), kinds=["extreme"])]
+    texts = expressions(graph, np.random.default_rng(0), kinds=["extreme"])
     turned = [e.text.replace("left", "RIGHT").replace("Left", "Right") for e in texts if "eft" in e.text]
     assert any({o.id for o in Reader(graph)(t)} != set(e.target_ids) for t, e in zip(turned, texts, strict=False))
