@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rsground.codecs.codec import Codec, Reading
+from rsground.codecs.codec import Codec, Reading, box_of
 from rsground.codecs.fields import Field, Template, template
 from rsground.codecs.grammar import RuleGrammar
 from rsground.codecs.mend import box_in_pixels, nothing_found, number_lists
@@ -58,9 +58,10 @@ class TextBox(Codec):
 
     def write(self, regions: Sequence[Region], size: Size) -> str:
         """The boxes of all regions, in the order given."""
-        from rsground.regions import hbb_of
-
-        boxes = (quantise_box(hbb_of(region), size, self.resolution, keep_area=self.keep_area) for region in regions)
+        boxes = (
+            quantise_box(box_of(region, self.name), size, self.resolution, keep_area=self.keep_area)
+            for region in regions
+        )
         return f"<box>[{', '.join('[{},{},{},{}]'.format(*box) for box in boxes)}]</box>"
 
     def read(self, text: str, size: Size) -> Reading:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rsground.codecs.grammar import Grammar
 from rsground.errors import ShapeError
-from rsground.types import Issue, Region, Size
+from rsground.types import HBB, Issue, Quad, Region, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,6 +85,34 @@ class Codec(ABC):
     def decode(self, text: str, size: Size) -> tuple[Region, ...] | NDArray[np.bool_]:
         """The regions (or, for grid codecs, the mask) of :meth:`read`, without its issues."""
         return self.read(text, size).regions
+
+
+def box_of(region: Region, codec: str) -> HBB:
+    """The region's horizontal box, given or derived.
+
+    Raises:
+        ShapeError: it has no form, or an empty mask.
+    """
+    from rsground.regions import hbb_of
+
+    box = hbb_of(region)
+    if box is None:
+        raise ShapeError(f"codec {codec!r} cannot write a region that is nowhere: no form, or an empty mask")
+    return box
+
+
+def quad_in(region: Region, codec: str) -> Quad:
+    """The region's four corners, given or derived.
+
+    Raises:
+        ShapeError: it has no form, or an empty mask.
+    """
+    from rsground.regions import quad_of
+
+    quad = quad_of(region)
+    if quad is None:
+        raise ShapeError(f"codec {codec!r} cannot write a region that is nowhere: no form, or an empty mask")
+    return quad
 
 
 def as_regions(what: Region | Sequence[Region] | NDArray[Any]) -> tuple[tuple[Region, ...], Size | None]:

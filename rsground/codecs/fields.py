@@ -185,6 +185,6 @@ def _extends(digits: str, ranges: Ranges, width: int, alphabet: str) -> bool:
 
 
 def _meets(digits: str, free: int, span: tuple[int, int], alphabet: str) -> bool:
-    size = len(alphabet) ** free
+    size: int = len(alphabet) ** free
     least = (_number(digits, alphabet) if digits else 0) * size
     return max(least, span[0]) <= min(least + size - 1, span[1])

@@ -73,7 +73,8 @@ def downsample(
         return mask[_centres(height, rows)][:, _centres(width, columns)]
     if mode == "max":
         bits = np.packbits(mask, axis=1)
-        tall = np.unpackbits(_reduce_rows(bits, cell_starts(height, rows), np.bitwise_or), axis=1, count=width)
+        packed = _reduce_rows(bits, cell_starts(height, rows), np.bitwise_or)
+        tall = np.unpackbits(packed.astype(np.uint8, copy=False), axis=1, count=width)
         turned = _reduce_rows(np.ascontiguousarray(tall.T), cell_starts(width, columns), np.bitwise_or)
         return np.ascontiguousarray(turned.T).view(np.bool_)
     if mode != "coverage":

@@ -9,7 +9,7 @@ from typing import Literal
 from rsground.errors import ShapeError
 from rsground.types import HBB, Size
 
-Rounding = Literal["round", "floor"]
+Rounding = Literal["round", "floor", "out"]
 Steps = tuple[int, int, int, int]
 
 
@@ -18,7 +18,7 @@ def round_half_up(value: float) -> int:
     return math.floor(value + 0.5)
 
 
-ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round_half_up, "floor": math.floor}
+ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round_half_up, "floor": math.floor, "out": math.ceil}
 
 
 def quantise(value: float, side: float, resolution: int, rounding: Rounding = "round", top: int | None = None) -> int:
@@ -28,7 +28,8 @@ def quantise(value: float, side: float, resolution: int, rounding: Rounding = "r
         value: pixels.
         side: pixels of the image side the value runs along.
         resolution: steps that make up the side.
-        rounding: ``"round"`` (halves up) or ``"floor"`` (truncation, as some data sets were written).
+        rounding: ``"round"`` (halves up), ``"floor"`` (truncation, as some data sets were written), or ``"out"``: up
+            (for boxes: outwards, so that the written box holds the whole object).
         top: largest legal step; ``resolution`` unless the format stops earlier.
 
     Raises:
@@ -37,7 +38,8 @@ def quantise(value: float, side: float, resolution: int, rounding: Rounding = "r
     if not math.isfinite(value):
         raise ShapeError(f"a coordinate must be finite to be written, got {value}")
     # The tiny slack undoes a product such as 0.29 * 100 = 28.999999999999996 before it is truncated.
-    step = ROUNDINGS[rounding](value / side * resolution + 1e-9)
+    slack = -1e-9 if rounding == "out" else 1e-9
+    step = ROUNDINGS[rounding](value / side * resolution + slack)
     return min(max(step, 0), resolution if top is None else top)
 
 
@@ -68,7 +70,7 @@ def _span(
     low: float, high: float, side: int, resolution: int, rounding: Rounding, top: int, keep_area: bool
 ) -> tuple[int, int]:
     first, last = sorted((low, high))
-    a = quantise(first, side, resolution, rounding, top)
+    a = quantise(first, side, resolution, "floor" if rounding == "out" else rounding, top)
     b = quantise(last, side, resolution, rounding, top)
     if b > a or not keep_area:
         return a, b

@@ -78,6 +78,8 @@ class TextMask(Codec):
 
     def write(self, regions: Sequence[Region], size: Size) -> str:
         """The union of all regions as one grid."""
+        from rsground.regions import union_mask
+
         return self._write_mask(union_mask(regions, size))
 
     def read(self, text: str, size: Size) -> Reading:
@@ -132,13 +134,3 @@ class Text4Seg(TextMask):
     resolution: int = 16
     downsample: Downsample = "nearest"
     labels: tuple[str, str] = ("others", "object")
-
-
-def union_mask(regions: Sequence[Region], size: Size) -> NDArray[np.bool_]:
-    """``(H, W)`` bool: the pixels of any region."""
-    from rsground.regions import mask_of
-
-    union = np.zeros(size, np.bool_)
-    for region in regions:
-        union |= mask_of(region, size)
-    return union
