@@ -101,3 +101,7 @@ class MissingExtraError(RsgroundError, ImportError):
 
     def __init__(self, feature: str, extra: str, package: str) -> None:
         super().__init__(f"{feature} needs the package {package!r}: pip install 'rsground[{extra}]'")
+
+
+class WorkerError(RsgroundError, RuntimeError):
+    """Worker processes keep dying before they answer anything."""

@@ -148,9 +148,10 @@ class Run:
             bound,
         ) or (0,)
         sizes = self._all(
-            "SELECT datasets.size FROM jobs JOIN datasets ON datasets.id = jobs.dataset WHERE jobs.place IS NOT NULL"
+            "SELECT size, ended FROM jobs JOIN datasets ON datasets.id = jobs.dataset WHERE jobs.place IS NOT NULL"
         )
-        wanted = None if any(size is None for (size,) in sizes) else sum(min(size, bound) for (size,) in sizes)
+        known = all(size is not None and (ended or size >= bound) for size, ended in sizes)
+        wanted = sum(min(size, bound) for size, _ in sizes) if known else None
         return stored, wanted
 
     # what was measured ---------------------------------------------------------------------------------------------
@@ -204,6 +205,20 @@ class Run:
             self._codes[dataset] = codes
         return self._codes[dataset]
 
+    def groups(self, dataset: str) -> dict[str, list[tuple[str, ...]]]:
+        """Breakdown → the groups of each sample (empty where it is in none), by place in the data set's order."""
+        rows = self._all(
+            "SELECT idx, groups FROM samples WHERE dataset = ? AND idx < ? ORDER BY idx",
+            self._id("datasets", dataset),
+            self._bound,
+        )
+        size = rows[-1][0] + 1 if rows else 0
+        found: dict[str, list[tuple[str, ...]]] = {}
+        for place, text in rows:
+            for name, groups in json.loads(text).items():
+                found.setdefault(name, [()] * size)[place] = tuple(groups)
+        return found
+
     @cached_property
     def _codes(self) -> dict[str, NDArray[np.int64]]:
         return {}
@@ -216,7 +231,7 @@ class Run:
         came), ``index`` (int64).
         """
         names = (*USAGE, "LENGTH(text)", "parsed", "error IS NOT NULL", "idx")
-        query = f"SELECT {', '.join(names)} FROM answers WHERE job = ? AND idx < ? ORDER BY idx"
+        query = f"SELECT {', '.join(names)} FROM answers WHERE job = ? AND served AND idx < ? ORDER BY idx"
         rows = [row for job, _ in self._jobs(system, dataset, None) for row in self._all(query, job, self._bound)]
         table = np.array(rows, np.float64).reshape(len(rows), len(names)).T
         found: dict[str, NDArray[Any]] = dict(zip((*USAGE, "chars"), table, strict=False))
@@ -226,7 +241,7 @@ class Run:
         """Issue code → how many answers have it, most frequent first."""
         counts: dict[str, int] = {}
         for job, _ in self._jobs(system, dataset, None):
-            query = "SELECT issues FROM answers WHERE job = ? AND idx < ? AND issues <> '[]'"
+            query = "SELECT issues FROM answers WHERE job = ? AND idx < ? AND served AND issues <> '[]'"
             for (text,) in self._db.execute(query, (job, self._bound)):
                 for code in {issue[0] for issue in json.loads(text)}:
                     counts[code] = counts.get(code, 0) + 1
@@ -258,7 +273,7 @@ class Run:
         names = ", ".join(f"answers.{name}" for name in ("regions", "parsed", "issues", "text", "error", *USAGE))
         query = (
             f"SELECT answers.idx, samples.record, {names} FROM answers JOIN samples "
-            "ON samples.dataset = ? AND samples.idx = answers.idx WHERE answers.job = ? AND "
+            "ON samples.dataset = ? AND samples.idx = answers.idx WHERE answers.job = ? AND served AND "
         )
         ident = self._id("datasets", dataset)
         for job, job_seed in self._jobs(system, dataset, seed):
@@ -347,9 +362,9 @@ def check_store(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _metric_row(spec: Mapping[str, Any]) -> MetricRow:
+def _metric_row(spec: dict[str, Any]) -> MetricRow:
     lists = ("statistics", "payloads", "tasks")
-    return MetricRow(**{name: tuple(value) if name in lists else value for name, value in spec.items()})
+    return MetricRow(**(spec | {name: tuple(spec[name]) for name in lists}))
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""The tables of a run's store, and the marks that say which store it is. Described in docs/reference/store.md."""
+"""The tables of a run's store, and the marks that say which store it is; docs/reference/store.md tells how to read it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ CREATE TABLE datasets (
     fingerprint TEXT NOT NULL,
     place INTEGER,
     spec TEXT NOT NULL,             -- JSON: name, root, split, options
-    size INTEGER                    -- usable samples, once a pass has reached the end
+    size INTEGER,                   -- samples seen when a pass last ended, NULL before
+    ended INTEGER NOT NULL DEFAULT 0 -- 1: that pass reached the end of the data, not just the limit
 );
 CREATE TABLE metrics (
     id INTEGER PRIMARY KEY,
@@ -59,12 +60,14 @@ CREATE TABLE samples (
     id TEXT NOT NULL,
     image TEXT NOT NULL,            -- uri of the image predictions are drawn on
     task TEXT NOT NULL,
+    groups TEXT NOT NULL,           -- JSON: breakdown -> groups the sample is in
     record TEXT NOT NULL,           -- JSON: the sample without its pixels
     PRIMARY KEY (dataset, idx)
 );
 CREATE TABLE answers (
     job INTEGER NOT NULL REFERENCES jobs,
     idx INTEGER NOT NULL,
+    served INTEGER NOT NULL,        -- 0: the system's head does not serve the sample's task; nothing was asked
     parsed INTEGER NOT NULL,
     error TEXT,
     text TEXT NOT NULL,

@@ -1,7 +1,16 @@
 """What ships in the core, offered through the same hooks as any plugin."""
 
 from rsground.hookspecs import hookimpl
-from rsground.specs import BackboneSpec, CodecSpec, DatasetSpec, ExecutorSpec, HeadSpec, MetricSpec, SegmenterSpec
+from rsground.specs import (
+    BackboneSpec,
+    CodecSpec,
+    DatasetSpec,
+    ExecutorSpec,
+    HeadSpec,
+    MetricSpec,
+    SegmenterSpec,
+    SuiteSpec,
+)
 
 
 @hookimpl
@@ -58,3 +67,11 @@ def rsground_executors() -> list[ExecutorSpec]:
     from rsground.builtin.executors import EXECUTORS
 
     return EXECUTORS
+
+
+@hookimpl
+def rsground_suites() -> list[SuiteSpec]:
+    """The core's suites."""
+    from rsground.builtin.suites import SUITES
+
+    return SUITES

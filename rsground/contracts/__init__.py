@@ -2,7 +2,7 @@
 
 from rsground.contracts.backbone import Backbone, Prompt
 from rsground.contracts.dataset import BrokenRecord, Dataset
-from rsground.contracts.executor import Executor, Job, Outcome
+from rsground.contracts.executor import Executor, Job, Notice, Outcome
 from rsground.contracts.head import Head, TextHead, TokenHead, Training
 from rsground.contracts.metric import Columns, Metric
 from rsground.contracts.preprocessor import Preprocessor
@@ -18,6 +18,7 @@ __all__ = [
     "Job",
     "MaskPrompt",
     "Metric",
+    "Notice",
     "Outcome",
     "Preprocessor",
     "Prompt",

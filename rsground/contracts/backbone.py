@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from rsground.errors import ContractError
 from rsground.types import Generation, Sample, View
@@ -37,7 +37,15 @@ class Prompt:
 
 
 class Backbone(ABC):
-    """Says prompt + view → :class:`Generation`. Batched answers equal one-by-one answers."""
+    """Says prompt + view → :class:`Generation`. Batched answers equal one-by-one answers.
+
+    Attributes:
+        needs_pixels: false for a backbone that never looks; its views may then be black images of the right size.
+        needs_answer: true for a backbone that repeats the right answer: prompts come with it in ``answer``.
+    """
+
+    needs_pixels: ClassVar[bool] = True
+    needs_answer: ClassVar[bool] = False
 
     def generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         """One generation per prompt, in order.
