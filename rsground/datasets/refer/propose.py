@@ -58,7 +58,7 @@ def _position(scope: Scope) -> Iterator[Query]:
 
 def _extreme(scope: Scope) -> Iterator[Query]:
     for source, order in scope.shuffled((s, o) for s in scope.sets for o in SIDES):
-        if scope.size(source) > 2:
+        if 2 < scope.size(source) <= MAX_ORDERED:
             yield Extreme(source, order)
 
 
@@ -70,7 +70,7 @@ def _pair(scope: Scope) -> Iterator[Query]:
 
 def _size(scope: Scope) -> Iterator[Query]:
     for source, order in scope.shuffled((s, o) for s in scope.sets for o in SIZES):
-        n = scope.size(source)
+        n = scope.size(source) if scope.can_order(source) else 0
         if n == 2 and not isinstance(source, InArea):
             yield Extreme(Count(source, 2), order)
         if n > 2:
@@ -87,7 +87,7 @@ def _ordinal(scope: Scope) -> Iterator[Query]:
             rows += [Cluster(Category(name), n, row=True) for n, row in sizes if row and sizes.count((n, row)) == 1]
     for source, order in scope.shuffled((s, o) for s in [*scope.sets, *rows * 6] for o in SIDES):
         n = source.n if isinstance(source, Cluster) else scope.size(source)
-        if n > 2:
+        if 2 < n <= MAX_ORDERED:
             yield Rank(source, order, 2 + int(scope.rnd.random() * (min(n - 1, MAX_RANK) - 1)))
 
 
@@ -118,11 +118,13 @@ def _plural(scope: Scope) -> Iterator[Query]:
     names = [name for name in scope.categories if scope.size(Category(name)) > 1]
     choices: list[Query] = [*(Category(name) for name in names)] * 2
     choices += [InArea(Category(name), half) for name in names for half in HALVES]
-    choices += [Extreme(source, order, 0) for source in scope.sets if scope.size(source) > 2 for order in SIDES]
+    choices += [Extreme(source, order, 0) for source in scope.sets for order in SIDES]
     choices += [AnyOf((Category(a), _one_or_all(scope, b))) for a in names for b in scope.categories if _apart(a, b)]
     for query in scope.shuffled(choices):
         if isinstance(query, Extreme):
             most = min(MAX_FIRST, scope.size(query.source) - 1)
+            if most < 2 or not scope.can_order(query.source):
+                continue
             query = Extreme(query.source, query.order, 2 + int(scope.rnd.random() * (most - 1)))
         yield query
 

@@ -58,11 +58,14 @@ class Scope:
 
     @cached_property
     def sets(self) -> list[Query]:
-        """Sets of two or more that can be ordered: categories, and those of one colour or in one half."""
+        """What may be a set to order: categories, and those of one colour or in one half; check the size."""
         plain: list[Query] = [Category(name) for name in self.categories]
-        fine = [query for query in plain if 2 <= self.size(query) <= MAX_ORDERED]
-        inner = [*self.coloured, *(InArea(query, half) for query in fine for half in HALVES)]
-        return fine * 3 + [query for query in inner if 2 <= self.size(query) <= MAX_ORDERED]
+        fine = [query for query in plain if self.can_order(query)]
+        return fine * 3 + self.coloured + [InArea(query, half) for query in fine for half in HALVES]
+
+    def can_order(self, query: Query) -> bool:
+        """Whether the query denotes two or more, and not more than anybody could follow."""
+        return 2 <= self.size(query) <= MAX_ORDERED
 
     @cached_property
     def coloured(self) -> list[Query]:
@@ -86,7 +89,7 @@ class Scope:
     def anchors(self) -> Iterator[Query]:
         """Simple queries that surely denote one object, to hang a relation on."""
         named: list[Query] = [Category(name) for name in self.categories] * 2 + self.coloured
-        ordered = [Category(name) for name in self.categories if 2 <= self.size(Category(name)) <= MAX_ORDERED]
+        ordered = [Category(name) for name in self.categories if self.can_order(Category(name))]
         choices = [*named, *(Extreme(query, order) for query in ordered for order in (*SIDES, *SIZES))]
         return (query for query in self.shuffled(choices) if self.is_single(query))
 

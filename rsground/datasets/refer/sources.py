@@ -14,13 +14,9 @@ from rsground.datasets.refer.lexicon import normalise
 from rsground.errors import DataError, LayoutError, UnknownNameError
 from rsground.types import Region, Sample, Size
 
-SOURCES: dict[str, tuple[str, ...]] = {
-    "coco": ("all",),
-    "isaid": ("train", "val"),
-    "dota": ("train", "val", "all"),
-    "vhr10": ("all",),
-}
-"""Data sets with instances → splits that are tried; those that are there are read."""
+SOURCES: tuple[str, ...] = ("coco", "isaid", "dota", "vhr10")
+"""Data sets of instances that are read."""
+_SPLITS = ("train", "val", "test")
 DOTA_CLASSES = (
     "plane", "ship", "storage-tank", "baseball-diamond", "tennis-court", "basketball-court", "ground-track-field",
     "harbor", "bridge", "large-vehicle", "small-vehicle", "helicopter", "roundabout", "soccer-ball-field",
@@ -69,14 +65,14 @@ class Source:
     Args:
         name: registered data set.
         root: its folder.
-        splits: splits to read; None for all that are there.
+        splits: splits to read; None for ``all``, or for those that are there where the layout keeps them apart.
         images: folder of the images, where it is not where the layout has it.
         incomplete: categories whose instances are not all annotated: nothing will be said about them.
         need_images: whether an image that is missing breaks its record.
 
     Raises:
-        LayoutError: no split is there.
-        UnknownNameError: ``incomplete`` names no category of the data.
+        LayoutError: no split is there, or not one that was asked for.
+        UnknownNameError: no such data set, or ``incomplete`` names no category of it.
     """
 
     name: str
@@ -96,21 +92,32 @@ class Source:
         self.complete = frozenset(self.categories - left_out)
 
     def _open(self) -> list[Dataset]:
+        if self.name not in SOURCES:
+            raise UnknownNameError("instance data set", self.name, SOURCES)
+        if self.splits:
+            return [self._reader(split) for split in self.splits]
+        try:
+            return [self._reader("all")]
+        except (LayoutError, UnknownNameError) as error:
+            found = [reader for split in _SPLITS if (reader := self._reader_or_none(split)) is not None]
+            if not found:
+                raise error
+            return found
+
+    def _reader(self, split: str) -> Dataset:
         from rsground.registry import load_dataset
 
         options: dict[str, Any] = {"per": "image", "need_images": self.need_images}
         if self.images is not None:
             options["images"] = self.images
-        found: list[Dataset] = []
-        failures: list[LayoutError] = []
-        for split in self.splits or SOURCES.get(self.name, ("all",)):
-            try:
-                found.append(load_dataset(self.name, self.root, split, **options))
-            except LayoutError as error:
-                failures.append(error)
-        if failures and (self.splits or not found):
-            raise failures[0]
-        return _without_twins(found)
+        reader: Dataset = load_dataset(self.name, self.root, split, **options)
+        return reader
+
+    def _reader_or_none(self, split: str) -> Dataset | None:
+        try:
+            return self._reader(split)
+        except (LayoutError, UnknownNameError):
+            return None
 
     def _categories(self) -> set[str]:
         names: set[str] = set(DOTA_CLASSES) if self.name == "dota" else set()
@@ -130,19 +137,11 @@ class Source:
         for reader in self.readers:
             reader.on_broken = self.on_broken
             for sample in reader:
-                image = _annotated(sample, reader.split if len(self.readers) > 1 else None)
+                image = _annotated(sample, None if reader.split == "all" else reader.split)
                 if image.name in seen:
                     raise DataError(f"two images are named {image.name!r}: names must differ across splits and folders")
                 seen.add(image.name)
                 yield image
-
-
-def _without_twins(readers: list[Dataset]) -> list[Dataset]:
-    """Readers of different annotation files: one file that serves every split is read once."""
-    kept: dict[tuple[Path, ...], Dataset] = {}
-    for reader in readers:
-        kept.setdefault(tuple(reader.annotation_files()), reader)
-    return list(kept.values())
 
 
 def _annotated(sample: Sample, split: str | None) -> Annotated:
