@@ -68,7 +68,9 @@ DATASETS: list[DatasetSpec] = [
         ("test",),
     ),
     _spec("coco", "coco_instances:CocoInstances", "any COCO instance file", _REFER, ("all", "train", "val", "test")),
-    _spec("isaid", "coco_instances:Isaid", "iSAID patches with the devkit's COCO files", _REFER, ("train", "val")),
+    _spec(
+        "isaid", "coco_instances:Isaid", "iSAID patches with the devkit's COCO files", _REFER, ("train", "val", "all")
+    ),
     _spec(
         "isaid-raw",
         "isaid_raw:IsaidRaw",
@@ -104,4 +106,12 @@ DATASETS: list[DatasetSpec] = [
     _spec("ucm-captions", "captions:UcmCaptions", "UCM-Captions: five sentences per image", ("caption",)),
     _spec("sydney-captions", "captions:SydneyCaptions", "Sydney-Captions: five sentences per image", ("caption",)),
     _spec("rsicd", "captions:Rsicd", "RSICD: five sentences per image", ("caption",)),
+    DatasetSpec(
+        name="scenes",
+        target=f"{_HOME}.scenes.dataset:ScenesDataset",
+        summary="generated overhead scenes: exact masks and boxes, graded expressions, descriptions, change pairs",
+        tasks=(*_REFER, "gcg", "change"),
+        licence="Apache-2.0, generated",
+        needs_root=False,
+    ),
 ]
