@@ -64,7 +64,8 @@ class BinaryChange(SumMetric):
 
     def scores(self, sums: Mapping[str, Floats]) -> Terms:
         """precision, recall, F1, IoU, mF1, mIoU, OA, parse_rate."""
-        tp, fp, fn, tn = (sums[name] for name in ("tp", "fp", "fn", "tn"))
+        some = np.where(sums["n"] > 0, 0.0, np.nan)
+        tp, fp, fn, tn = (sums[name] + some for name in ("tp", "fp", "fn", "tn"))
         precision, recall, f1, iou = self._class(tp, fp, fn)
         _, _, other_f1, other_iou = self._class(tn, fn, fp)
         return {

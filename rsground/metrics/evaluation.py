@@ -79,8 +79,9 @@ def evaluate(
 
     Returns:
         Score name → value (fractions, not per cent), and ``n`` (samples scored). Where they say something:
-        ``skipped`` (samples of other tasks, or without the annotation that is needed), ``notes`` (score → why it is missing). On request ``intervals`` (score →
-        (low, high)) and ``breakdowns`` (breakdown → group → its scores with ``n``).
+        ``skipped`` (samples of other tasks, or without the annotation that is needed), ``notes`` (score → why it is
+        missing). On request ``intervals`` (score → (low, high)) and ``breakdowns`` (breakdown → group → its scores
+        with ``n``).
 
     Raises:
         UnknownNameError: no such protocol or breakdown.

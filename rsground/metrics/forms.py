@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rsground.errors import ShapeError
-from rsground.geometry import rle_from_counts, rle_union
+from rsground.geometry import rle_from_counts, rle_to_counts, rle_union
 from rsground.regions import hbb_of, quad_of, rle_of
 from rsground.types import HBB, RLE, Prediction, Quad, Region, Size
 
@@ -60,6 +60,8 @@ def rle_in(region: Region, size: Size) -> RLE | None:
     if not _is_finite(region):
         return None
     try:
+        if region.rle is not None:
+            rle_to_counts(region.rle)  # raises where the runs are broken
         return rle_of(region, size)
     except UNUSABLE:
         return None
@@ -82,10 +84,7 @@ def mask_answer(regions: Sequence[Region], size: Size) -> MaskAnswer:
     unusable = len(rles) - len(usable)
     if len(usable) == 1:
         return MaskAnswer(usable[0], unusable)
-    try:
-        return MaskAnswer(rle_union(usable, size), unusable)
-    except UNUSABLE:  # runs that cannot be read
-        return MaskAnswer(empty_rle(size), len(rles))
+    return MaskAnswer(rle_union(usable, size), unusable)
 
 
 def empty_rle(size: Size) -> RLE:

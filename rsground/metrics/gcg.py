@@ -15,7 +15,7 @@ from rsground.metrics.forms import answered, mask_answer
 from rsground.metrics.matching import best_match, greedy_match
 from rsground.metrics.precision import average_precision, match_image
 from rsground.metrics.sums import Floats, SumMetric, Terms, masked, ratio
-from rsground.metrics.wording import clean_caption, load_function, phrases, token_f1
+from rsground.metrics.wording import clean_caption, load_function, phrase_f1, phrases
 from rsground.types import RLE, Prediction, Region, Sample, Size, Task
 
 Similarity = Callable[[str, str], float]
@@ -44,7 +44,7 @@ def load_similarity(name: str | Similarity) -> Similarity:
     """
     if callable(name):
         return name
-    loaded: Similarity = token_f1 if name == "token-f1" else load_function(name, "similarity")
+    loaded: Similarity = phrase_f1 if name == "token-f1" else load_function(name, "similarity")
     return loaded
 
 
@@ -136,9 +136,9 @@ class GlammGCG(_Grounding):
       samples; at most 100 masks an image.
     - captions without tags: ``CIDEr``, ``BLEU-k``, ``ROUGE-L``, ``token-F1`` (:mod:`rsground.metrics.captions`).
 
-    Differences from upstream: phrase similarity is token F1 unless another is given (upstream: cosine of mean-pooled
-    BERT states), and two empty masks have IoU 0 (upstream: NaN, which passes the recall tests). An unparsable answer
-    has no masks and an empty caption.
+    Differences from upstream: phrase similarity is token F1 without articles unless another is given (upstream:
+    cosine of mean-pooled BERT states), and two empty masks have IoU 0 (upstream: NaN, which passes the recall tests).
+    An unparsable answer has no masks and an empty caption.
 
     Args:
         similarity: ``"token-f1"``, ``"package.module:function"`` or a function of two phrases.

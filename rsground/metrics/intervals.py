@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ Method = Literal["percentile", "bca"]
 Scorer = Callable[[Floats], Terms]
 """Weights of the clusters ``(B, C)`` → score name → values ``(B,)``."""
 
+_NORMAL = NormalDist()
 _CHUNK = 1 << 22
 """Most weights held at once (32 MB)."""
 
@@ -46,10 +48,12 @@ def bootstrap_intervals(
     """An interval for every score of ``metric`` on ``columns``.
 
     Samples of one image are not independent, so whole images are drawn: C clusters with replacement, which weighs
-    each by a multinomial count (Cameron, Gelbach & Miller 2008). ``"percentile"`` takes quantiles of the replicates.
-    ``"bca"`` (Efron 1987, equations 2.3 and 6.6) corrects them for bias and skew by a jackknife over clusters; it is
-    the better one for few clusters and skewed scores, and costs another C summaries where a metric is no
-    :class:`~rsground.metrics.sums.SumMetric`. Equal seeds give equal intervals.
+    each by a multinomial count (Cameron, Gelbach & Miller 2008). ``"percentile"`` takes quantiles of the replicates,
+    at tails widened for few clusters (the expanded percentile interval of Hesterberg 2015, section 5.1: Student's t
+    with C - 1 degrees of freedom, and C / (C - 1)). ``"bca"`` (Efron 1987, equations 2.3 and 6.6) also corrects them
+    for bias and skew by a jackknife over clusters, which costs another C summaries where a metric is no
+    :class:`~rsground.metrics.sums.SumMetric`; on simulated scores it covered no better, so it is not the default.
+    Equal seeds give equal intervals.
 
     Args:
         metric: who measured the columns.
@@ -80,7 +84,7 @@ def bootstrap_intervals(
         return {}
     score = scorer(metric, columns, codes)
     draws = _replicate(score, count, replicates, np.random.default_rng(seed))
-    tail = (1.0 - level) / 2.0
+    tail = _expanded_tail((1.0 - level) / 2.0, count)
     if method == "percentile":
         return {name: _quantiles(values, tail, 1.0 - tail) for name, values in draws.items() if _any_finite(values)}
     return _bca(score, draws, count, tail)
@@ -129,6 +133,19 @@ def _replicate(score: Scorer, count: int, replicates: int, rng: np.random.Genera
     }
 
 
+def _expanded_tail(tail: float, count: int) -> float:
+    """The tail whose normal quantile equals the scaled t quantile of ``tail`` at ``count - 1`` degrees of freedom.
+
+    The quantile of t by its Cornish-Fisher expansion (Abramowitz & Stegun 26.7.5), good to 1e-3 from 5 degrees on.
+    """
+    z, degrees = _NORMAL.inv_cdf(1.0 - tail), float(count - 1)
+    first = (z**3 + z) / 4.0
+    second = (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0
+    third = (3.0 * z**7 + 19.0 * z**5 + 17.0 * z**3 - 15.0 * z) / 384.0
+    student = z + first / degrees + second / degrees**2 + third / degrees**3
+    return _NORMAL.cdf(-student * (count / degrees) ** 0.5)
+
+
 def _any_finite(values: Floats) -> bool:
     return bool(np.isfinite(values).any())
 
@@ -157,21 +174,18 @@ def _bca(score: Scorer, draws: Terms, count: int, tail: float) -> dict[str, Inte
 
 
 def _corrected_tails(values: Floats, estimate: float, jackknife: Floats, tail: float) -> tuple[float, float]:
-    from statistics import NormalDist
-
-    normal = NormalDist()
     finite = values[np.isfinite(values)]
     below = (np.count_nonzero(finite < estimate) + 0.5 * np.count_nonzero(finite == estimate)) / len(finite)
     if not 0.0 < below < 1.0:
         return tail, 1.0 - tail
-    bias = normal.inv_cdf(float(below))
+    bias = _NORMAL.inv_cdf(float(below))
     away = jackknife.mean() - jackknife if len(jackknife) else np.zeros(1)
     spread = float((away**2).sum())
     skew = float((away**3).sum()) / (6.0 * spread**1.5) if spread > 0.0 else 0.0
 
     def corrected(share: float) -> float:
-        z = bias + normal.inv_cdf(share)
-        return normal.cdf(bias + z / (1.0 - skew * z)) if skew * z < 1.0 else share
+        z = bias + _NORMAL.inv_cdf(share)
+        return _NORMAL.cdf(bias + z / (1.0 - skew * z)) if skew * z < 1.0 else share
 
     return corrected(tail), corrected(1.0 - tail)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -78,18 +76,15 @@ def _cumulative(runs: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[n
     return edges, np.concatenate([[0], np.cumsum(inside[kept])]).astype(np.float64)
 
 
-def resize_nearest(mask: NDArray[Any], size: Size) -> NDArray[Any]:
-    """``mask`` (H, W) sampled at the centres of ``size``'s pixels, as Pillow's NEAREST does."""
-    rows = _centres(mask.shape[0], size[0])
-    columns = _centres(mask.shape[1], size[1])
-    return np.asarray(mask[rows[:, None], columns[None]])
+def resize_nearest(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
+    """``mask`` (H, W) resized to ``size`` by Pillow's NEAREST, which samples at pixel centres."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(mask).view(np.uint8))
+    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.NEAREST)).astype(bool)
 
 
-def _centres(source: int, target: int) -> NDArray[np.intp]:
-    return np.minimum(((np.arange(target) + 0.5) * (source / target)).astype(np.intp), source - 1)
-
-
-def resize_floor(mask: NDArray[Any], size: Size) -> NDArray[Any]:
+def resize_floor(mask: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     """``mask`` (H, W) sampled at the top-left corners of ``size``'s pixels, as OpenCV's INTER_NEAREST does."""
     rows = np.minimum((np.arange(size[0]) * (mask.shape[0] / size[0])).astype(np.intp), mask.shape[0] - 1)
     columns = np.minimum((np.arange(size[1]) * (mask.shape[1] / size[1])).astype(np.intp), mask.shape[1] - 1)

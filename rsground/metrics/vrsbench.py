@@ -38,7 +38,8 @@ class VRSBench(SumMetric):
       *lost* (answers are read digit group by digit group), then handed to a function that takes *radians*: 57 degrees
       are drawn as 57 rad. Reproduced on purpose; the result is no rotated-box accuracy in the usual sense.
     - ``form="obb-v2"``: the corners nearest to and farthest from the image origin plus the angle; the box is rebuilt
-      as w, h = |d cos|, |d sin| of the diagonal d (the larger is w), with the same slip of the angle.
+      as w, h = |d cos|, |d sin| of the diagonal d (the larger is w), with the same slip of the angle. A
+      box at 0 or 90 degrees has no area then and cannot be hit, not even by itself.
 
     Args:
         form: see above.

@@ -11,6 +11,7 @@ from rsground.errors import ShapeError
 
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _TAG = re.compile(r"<[^<>]{0,80}>")
+_ARTICLES = frozenset({"a", "an", "the"})
 _PHRASE = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
 
@@ -24,6 +25,11 @@ def token_f1(a: str, b: str) -> float:
     first, second = Counter(tokens(a)), Counter(tokens(b))
     total = first.total() + second.total()
     return 2.0 * (first & second).total() / total if total else 1.0
+
+
+def phrase_f1(a: str, b: str) -> float:
+    """:func:`token_f1` without the articles a, an and the, which would make "a lake" half of "a ship"."""
+    return token_f1(*(" ".join(word for word in tokens(text) if word not in _ARTICLES) for text in (a, b)))
 
 
 def word_iou(a: str, b: str) -> float:
