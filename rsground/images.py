@@ -271,7 +271,8 @@ def _dataset(path: str | Path) -> Iterator[Any]:
     try:
         import rasterio
     except ImportError:
-        raise MissingExtraError(f"reading {path} (too large, or a TIFF that Pillow has no mode for)", "geo", "rasterio") from None
+        feature = f"reading {path} (too large, or a TIFF that Pillow has no mode for)"
+        raise MissingExtraError(feature, "geo", "rasterio") from None
     import warnings
 
     try:

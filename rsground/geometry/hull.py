@@ -76,8 +76,8 @@ def min_area_rect(points: ArrayLike, *, convention: Convention) -> Floats:
         return convert_obb(box, source="le90", target=convention)
     centre = hull.mean(axis=0)
     local = hull - centre
-    sides = np.roll(local, -1, axis=0) - local
-    unit = sides / np.hypot(*sides.T)[:, None]
+    sides = np.roll(hull, -1, axis=0) - hull
+    unit = sides / np.hypot(sides[:, 0], sides[:, 1])[:, None]
     best = min(_tightest(unit[k : k + _EDGES_AT_ONCE], local) for k in range(0, len(unit), _EDGES_AT_ONCE))
     _, ux, uy, along, across, width, height = best
     x, y = centre[0] + along * ux - across * uy, centre[1] + along * uy + across * ux

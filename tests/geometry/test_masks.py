@@ -29,6 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 masks = arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=16))
 pairs = array_shapes(min_dims=2, max_dims=2, max_side=12).flatmap(lambda s: st.tuples(arrays(bool, s), arrays(bool, s)))
 rings = arrays(np.float64, st.tuples(st.integers(3, 9), st.just(2)), elements=st.floats(-8, 40, width=32))
+inner_rings = arrays(np.float64, st.tuples(st.integers(3, 9), st.just(2)), elements=st.floats(1, 19, width=32))
 
 
 @given(pair=pairs)
@@ -120,7 +121,7 @@ def test_a_pixel_is_in_when_its_centre_is(ring):
     np.testing.assert_array_equal(mask[clear], shapely.contains(shape, centres)[clear])
 
 
-@given(ring=rings)
+@given(ring=inner_rings)
 def test_other_rasterisers_differ_along_the_boundary_only(ring):
     if not shapely.Polygon(ring).is_valid:
         return
@@ -129,7 +130,7 @@ def test_other_rasterisers_differ_along_the_boundary_only(ring):
     by_cv2 = np.zeros((20, 30), np.uint8)
     cv2.fillPoly(by_cv2, [np.round(ring * 256 - 128).astype(np.int32)], 1, shift=8)
     x, y = np.meshgrid(np.arange(30) + 0.5, np.arange(20) + 0.5)
-    away = shapely.distance(shapely.points(x, y), shapely.Polygon(ring).boundary) > 1.5
+    away = shapely.distance(shapely.points(x, y), shapely.Polygon(ring).boundary) > 2
     np.testing.assert_array_equal(mask[away], by_coco[away])
     np.testing.assert_array_equal(mask[away], by_cv2[away].astype(bool))
 
