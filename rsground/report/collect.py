@@ -1,0 +1,211 @@
+"""From a run to a report: the one place that knows how a run is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsground.bench.results import DatasetRow, Run, SystemRow
+from rsground.errors import UnknownNameError
+from rsground.report.collect_boards import Settings, boards_of
+from rsground.report.collect_examples import failures_of, gallery_of
+from rsground.report.gallery import within_budget
+from rsground.report.model import BrokenRow, Cost, DatasetBlock, Failure, GalleryItem, ReportData, RunFacts, SystemInfo
+
+_BROKEN = 200
+_PICTURES = 3_000_000
+"""Bytes of JPEG in one report, over all data sets; with the outlines, a page stays around 6 MB."""
+_CEILINGS = {"oracle", "ceiling", "ceilings", "echo"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a report is to hold.
+
+    Attributes:
+        gallery: samples drawn per data set.
+        baseline: label that every system is compared with; None for the best one.
+        replicates: bootstrap samples behind an interval, at most.
+        permutations: sign patterns behind a test.
+        confidence: level of the intervals.
+        examples: whether to collect gallery and failures at all (a terminal needs neither).
+    """
+
+    gallery: int = 12
+    baseline: str | None = None
+    replicates: int = 1000
+    permutations: int = 10_000
+    confidence: float = 0.95
+    examples: bool = True
+
+
+def collect(run: Run, options: Options | None = None) -> ReportData:
+    """Everything a report shows of a run.
+
+    Args:
+        run: open; may be unfinished.
+        options: what to hold; the defaults of :class:`Options` otherwise.
+
+    Raises:
+        UnknownNameError: the baseline is no system of the run.
+    """
+    wanted = options or Options()
+    labels = [system.label for system in run.systems]
+    if wanted.baseline is not None and wanted.baseline not in labels:
+        raise UnknownNameError("system of this run", wanted.baseline, labels)
+    problems: list[str] = []
+    settings = Settings(wanted.baseline, wanted.replicates, wanted.permutations, wanted.confidence)
+    blocks = tuple(_block(run, row, wanted, settings, problems) for row in run.datasets)
+    broken = tuple(islice(_broken(run), _BROKEN))
+    return ReportData(
+        run=_facts(run, wanted, problems),
+        systems=tuple(SystemInfo(row.label, row.family, describe(row)) for row in run.systems),
+        datasets=_within_budget(blocks),
+        broken=broken,
+        broken_total=sum(row.broken for row in run.datasets),
+        baseline=wanted.baseline,
+        ceilings=is_ceilings(run.systems),
+        confidence=wanted.confidence,
+    )
+
+
+def describe(system: SystemRow) -> str:
+    """The parts of a system in one line: ``text-mask (resolution=32) on oracle, after magcrop``."""
+    spec = system.spec
+    words = _part(spec.get("head"), spec.get("head_options"))
+    backbone = _part(spec.get("backbone"), spec.get("backbone_options"))
+    if backbone:
+        words += f" on {backbone}"
+    steps = [_part(name, options) for name, options in spec.get("preprocess") or ()]
+    if steps:
+        words += f", after {', '.join(steps)}"
+    if spec.get("segmenter"):
+        words += f", masks by {spec['segmenter']}"
+    return words.strip()
+
+
+def _part(name: object, options: Mapping[str, Any] | None) -> str:
+    if not name:
+        return ""
+    chosen = ", ".join(f"{key}={value}" for key, value in (options or {}).items())
+    return f"{name} ({chosen})" if chosen else str(name)
+
+
+def is_ceilings(systems: tuple[SystemRow, ...]) -> bool:
+    """Whether every system copies the right answer, so that scores are those of its form alone."""
+    backbones = [str(system.spec.get("backbone") or "").split("/")[0] for system in systems]
+    return bool(backbones) and all(name in _CEILINGS for name in backbones)
+
+
+def _block(run: Run, row: DatasetRow, wanted: Options, settings: Settings, problems: list[str]) -> DatasetBlock:
+    boards = boards_of(run, row, settings, problems)
+    labels = [system.label for system in run.systems]
+    usage = {label: run.usage(label, row.label) for label in labels}
+    costs = {label: cost_of(found) for label, found in usage.items() if len(found["index"])}
+    families = {system.label: system.family for system in run.systems}
+    first = next((board for board in boards if board.paired), None)
+    gallery: tuple[GalleryItem, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    if first is not None and wanted.examples:
+        gallery = gallery_of(run, row.label, first, families, wanted.gallery, wanted.baseline)
+        failures = failures_of(run, row.label, first, usage)
+    return DatasetBlock(
+        label=row.label,
+        name=row.name,
+        split=row.split,
+        tasks=row.tasks,
+        samples=row.samples,
+        images=row.images,
+        note=f"{row.broken:,} broken record{'s' if row.broken > 1 else ''} skipped" if row.broken else "",
+        boards=boards,
+        costs=costs,
+        issues={label: run.issues(label, row.label) for label in labels},
+        gallery=gallery,
+        failures=failures,
+        failures_total=sum(cost.n for cost in costs.values()),
+    )
+
+
+def cost_of(usage: Mapping[str, NDArray[Any]]) -> Cost:
+    """Means, quantiles and peaks over the answers that have them."""
+    latency = _known(usage["latency_s"])
+    p50, p95 = (float(value) for value in np.quantile(latency, [0.5, 0.95])) if len(latency) else (None, None)
+    memory = _known(usage["peak_memory_bytes"])
+    failed = np.asarray(usage["failed"], bool)
+    return Cost(
+        n=len(usage["index"]),
+        chars=_mean(usage["chars"][~failed]),
+        tokens=_mean(usage["output_tokens"]),
+        visual_tokens=_mean(usage["visual_tokens"]),
+        latency_p50=p50,
+        latency_p95=p95,
+        memory=float(memory.max()) if len(memory) else None,
+        flops=_mean(usage["flops"]),
+        unparsed=int((~np.asarray(usage["parsed"], bool) & ~failed).sum()),
+        errors=int(failed.sum()),
+    )
+
+
+def _known(values: NDArray[Any]) -> NDArray[np.float64]:
+    numbers = np.asarray(values, np.float64)
+    return np.asarray(numbers[np.isfinite(numbers)])
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    known = _known(values)
+    return float(known.mean()) if len(known) else None
+
+
+def _broken(run: Run) -> Iterator[BrokenRow]:
+    for dataset, record in run.broken:
+        yield BrokenRow(dataset, record.path, record.line, record.code, record.detail)
+
+
+def _facts(run: Run, wanted: Options, problems: list[str]) -> RunFacts:
+    environment = run.environment
+    facts = [(str(name), _flat(value)) for name, value in environment.items() if name not in ("versions", "command")]
+    if run.limit is not None:
+        facts.append(("limit", f"{run.limit:,} samples of each data set"))
+    facts += [("left out", note) for note in (*run.notes, *problems)]
+    stored, total = run.progress()
+    versions = environment.get("versions") or {}
+    return RunFacts(
+        suite=run.name,
+        title=run.summary,
+        created=run.created,
+        command=_command(environment.get("command")),
+        seeds=run.seeds,
+        versions={str(name): str(version) for name, version in dict(versions).items()},
+        facts=tuple((name, value) for name, value in facts if value),
+        complete=run.complete,
+        progress=f"{stored:,} of {total:,} answers" if total is not None else f"{stored:,} answers so far",
+    )
+
+
+def _command(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        import shlex
+
+        return shlex.join(str(word) for word in value)
+    return str(value or "")
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_flat(item)}" for name, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_flat(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _within_budget(blocks: tuple[DatasetBlock, ...]) -> tuple[DatasetBlock, ...]:
+    """All blocks, their pictures together within what a page may weigh; every data set gets an equal share."""
+    from dataclasses import replace
+
+    share = _PICTURES // max(1, len(blocks))
+    return tuple(replace(block, gallery=within_budget(block.gallery, share)) for block in blocks)

@@ -1,0 +1,241 @@
+"""The tables of a report as rows of cells, the same ones for every output format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rsground.report.model import Board, Cost, DatasetBlock, Pair, ReportData, Score
+from rsground.report.text import interval, is_share, memory, number, p_value, seconds, significant
+
+SIGNIFICANT = 0.05
+"""Adjusted p values below this one are called significant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its title, what it means, and whether it sorts as numbers."""
+
+    key: str
+    title: str
+    tip: str = ""
+    numeric: bool = True
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands in a cell.
+
+    Attributes:
+        text: for people.
+        value: for sorting and for data files; None where there is nothing.
+        detail: the small print: an interval, a p value.
+        mark: ``"best"``, ``"tied"`` (not told apart from the best), ``"bad"``, ``"weak"`` (not significant) or none.
+    """
+
+    text: str
+    value: float | str | None = None
+    detail: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with one row per system, best first."""
+
+    title: str
+    columns: tuple[Column, ...]
+    labels: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+
+    def cell(self, label: str, key: str) -> Cell:
+        """The cell of one system in one column."""
+        place = next(place for place, column in enumerate(self.columns) if column.key == key)
+        return self.rows[self.labels.index(label)][place]
+
+
+def leaderboard(data: ReportData, block: DatasetBlock, board: Board, scores: int | None = None) -> Table:
+    """Rank, system, scores with intervals, difference to the baseline (or the best), and cost.
+
+    Args:
+        data: the report, for the baseline.
+        block: the data set, for the costs.
+        board: the protocol.
+        scores: at most so many score columns, the primary one first; None for all.
+    """
+    labels = board.ranking()
+    against = reference_of(data, board)
+    shown = board.scores if scores is None else board.scores[:scores]
+    columns = [Column("rank", "#"), Column("system", "system", numeric=False)]
+    columns += [Column(f"score:{name}", name, _score_tip(board, name), group="scores") for name in shown]
+    if against is not None:
+        tip = f"difference to {against} and its adjusted p value"
+        columns.insert(3, Column("delta", "Δ", tip, group="scores"))
+    counts = {label: max((score.n for score in board.rows[label].values()), default=0) for label in labels}
+    uneven = len(set(counts.values())) > 1
+    if uneven:
+        columns.append(
+            Column("n", "n", "answers scored; systems serve different tasks, or the run goes on", group="scores")
+        )
+    costs = cost_columns(block)
+    columns += [Column(f"cost:{cost.key}", cost.title, cost.tip, group="cost") for cost in costs]
+    best = labels[0] if labels else ""
+    rows = []
+    for rank, label in enumerate(labels, 1):
+        row = [Cell(str(rank), rank), Cell(label, label)]
+        row += [_score_cell(board, label, name, best) for name in shown]
+        if against is not None:
+            row.insert(3, _delta_cell(board, label, against))
+        if uneven:
+            row.append(Cell(f"{counts[label]:,}", counts[label]))
+        row += [cost.cell(block.costs.get(label, Cost())) for cost in costs]
+        rows.append(tuple(row))
+    caption = f"{block.label}, {board.metric}: {block.samples:,} samples, {block.images:,} images"
+    return Table(f"{block.label}: {board.metric}", tuple(columns), labels, tuple(rows), caption)
+
+
+def reference_of(data: ReportData, board: Board) -> str | None:
+    """What systems are compared with: the baseline where it was tested, else the best; None without tests."""
+    if not board.pairs:
+        return None
+    if data.baseline in board.tested:
+        return data.baseline
+    return next((label for label in board.ranking() if label in board.tested), None)
+
+
+def pair_of(board: Board, first: str, second: str) -> Pair | None:
+    """The test of ``first`` against ``second``, turned round where it was stored the other way."""
+    for pair in board.pairs:
+        if (pair.first, pair.second) == (first, second):
+            return pair
+        if (pair.first, pair.second) == (second, first):
+            return Pair(first, second, -pair.effect, pair.p, pair.p_adjusted, pair.n)
+    return None
+
+
+def _score_tip(board: Board, name: str) -> str:
+    if name == board.primary:
+        return f"sorted by; {'higher' if board.higher_is_better else 'lower'} is better"
+    return ""
+
+
+def _score_cell(board: Board, label: str, name: str, best: str) -> Cell:
+    score = board.rows[label].get(name, Score(math.nan))
+    share = is_share(name)
+    mark = ""
+    if name == board.primary and score.value == score.value:
+        mark = "best" if label == best else _tied(board, label, best)
+    value = None if math.isnan(score.value) else score.value
+    return Cell(number(score.value, share), value, interval(score.low, score.high, share), mark)
+
+
+def _tied(board: Board, label: str, best: str) -> str:
+    pair = pair_of(board, label, best)
+    return "tied" if pair is not None and pair.p_adjusted >= SIGNIFICANT else ""
+
+
+def _delta_cell(board: Board, label: str, against: str) -> Cell:
+    if label == against:
+        return Cell("ref.", 0.0)
+    pair = pair_of(board, label, against)
+    if pair is None:
+        return Cell("–")
+    share = is_share(board.paired or board.primary)
+    return Cell(
+        signed(pair.effect, share),
+        pair.effect,
+        f"p {p_value(pair.p_adjusted)}",
+        "" if pair.p_adjusted < SIGNIFICANT else "weak",
+    )
+
+
+def signed(value: float, share: bool) -> str:
+    """A difference with its sign: ``+1.30``, ``−0.42``, in points of a percent for shares."""
+    shown = number(value, share)
+    return shown if shown.startswith("−") else f"+{shown}"
+
+
+@dataclass(frozen=True, slots=True)
+class CostColumn:
+    """One kind of cost and how it is printed."""
+
+    key: str
+    title: str
+    tip: str
+    value: Callable[[Cost], float | None]
+    shown: Callable[[float | None], str]
+
+    def cell(self, cost: Cost) -> Cell:
+        """The cost as a cell; failures that happened are marked."""
+        value = self.value(cost)
+        bad = self.key in ("unparsed", "errors") and bool(value)
+        detail = f"{100 * value / cost.n:.1f} %" if bad and value is not None and cost.n else ""
+        return Cell(self.shown(value), value, detail, "bad" if bad else "")
+
+
+def _plain(value: float | None) -> str:
+    return significant(value, 3) if value is None or value < 1000 else f"{value:,.0f}"
+
+
+_COSTS: Sequence[CostColumn] = (
+    CostColumn("chars", "chars", "mean length of the answer in characters", lambda cost: cost.chars, _plain),
+    CostColumn("tokens", "tokens", "mean output tokens", lambda cost: cost.tokens, _plain),
+    CostColumn("visual", "visual", "mean visual tokens", lambda cost: cost.visual_tokens, _plain),
+    CostColumn("p50", "p50", "median latency of an answer", lambda cost: cost.latency_p50, seconds),
+    CostColumn("p95", "p95", "95th percentile of latency", lambda cost: cost.latency_p95, seconds),
+    CostColumn("memory", "memory", "highest peak memory", lambda cost: cost.memory, memory),
+    CostColumn("flops", "FLOPs", "mean floating point operations of an answer", lambda cost: cost.flops, _plain),
+    CostColumn(
+        "unparsed",
+        "unparsed",
+        "answers that could not be read; they count as wrong",
+        lambda cost: float(cost.unparsed),
+        lambda value: f"{value or 0:,.0f}",
+    ),
+    CostColumn(
+        "errors",
+        "errors",
+        "answers that never came; they count as wrong",
+        lambda cost: float(cost.errors),
+        lambda value: f"{value or 0:,.0f}",
+    ),
+)
+
+
+def cost_columns(block: DatasetBlock) -> list[CostColumn]:
+    """The costs that were measured for any system; failures to read are always among them."""
+    costs = list(block.costs.values())
+    if not costs:
+        return []
+    kept = []
+    for column in _COSTS:
+        values = [column.value(cost) for cost in costs]
+        if column.key == "unparsed" or any(value for value in values):
+            kept.append(column)
+    return kept
+
+
+def featured(board: Board, families: Mapping[str, str], baseline: str | None = None, limit: int = 6) -> tuple[str, ...]:
+    """The systems worth a colour in a chart: the best of each family by rank, then the next best; the baseline always.
+
+    Args:
+        board: ranks the systems.
+        families: label → family.
+        baseline: kept whatever its rank.
+        limit: at most so many.
+    """
+    ranking = board.ranking()
+    heads: list[str] = []
+    seen: set[str] = set()
+    for label in ranking:
+        family = families.get(label) or label
+        if family not in seen:
+            seen.add(family)
+            heads.append(label)
+    chosen = (heads + [label for label in ranking if label not in heads])[:limit]
+    if baseline is not None and baseline in board.rows and baseline not in chosen:
+        chosen = [*chosen[: limit - 1], baseline]
+    return tuple(label for label in ranking if label in chosen)
