@@ -49,8 +49,6 @@ PARENTS: dict[str, str] = {
     "van": "vehicle",
     "truck": "vehicle",
     "bus": "vehicle",
-    "tennis court": "sports court",
-    "basketball court": "sports court",
     "sailboat": "ship",
     "cargo ship": "ship",
 }

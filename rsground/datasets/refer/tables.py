@@ -25,6 +25,9 @@ SURE_CONE = 0.6
 """An object is surely left of another if its box leaves the other's rows by at most 0.6 of the gap between them. The
 plain meaning allows 1; and whatever has its centre on that side possibly is, since some readers mean just that."""
 
+REACHES_IN = 0.4
+"""A box reaches into a part of the image if more than a tenth of its side (0.5 - 0.4) lies there."""
+
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
@@ -140,24 +143,27 @@ class SceneTables:
         return off <= HEADING_SECTOR - self.margin.heading, off <= HEADING_SECTOR + self.margin.heading
 
     def in_area(self, name: str) -> Verdict:
-        """Whose centre lies in a named part of the image."""
+        """Whose centre lies in a named part of the image; one that reaches into its core possibly does."""
         found = self._areas.get(name)
         if found is None:
             along_x, along_y = AREAS[name]
-            sure_x, maybe_x = self._in_band(along_x, self.cx, self.w, self.graph.width)
-            sure_y, maybe_y = self._in_band(along_y, self.cy, self.h, self.graph.height)
-            found = self._areas[name] = Verdict(bits(sure_x & sure_y), bits(maybe_x & maybe_y))
+            sure_x, centre_x, box_x = self._in_band(along_x, self.cx, self.w, self.graph.width)
+            sure_y, centre_y, box_y = self._in_band(along_y, self.cy, self.h, self.graph.height)
+            sure, possible = sure_x & sure_y, (centre_x & centre_y) | (box_x & box_y)
+            found = self._areas[name] = Verdict(bits(sure), bits(sure | possible))
         return found
 
-    def _in_band(self, band: Band, centre: Float, side: Float, length: int) -> tuple[Bool, Bool]:
+    def _in_band(self, band: Band, centre: Float, side: Float, length: int) -> tuple[Bool, Bool, Bool]:
+        """Per object: surely inside; centre possibly inside; box reaching in, by more than a sliver."""
         reach = np.maximum(self.slack, band.spill * side)
         low, high = band.core[0] * length, band.core[1] * length
         sure = (centre - reach >= low) & (centre + reach <= high)
+        box = (centre + REACHES_IN * side > low) & (centre - REACHES_IN * side < high)
         # what the slack may carry over the plain border is in doubt, even where the rim is narrower than that
         low = min(band.rim[0], band.plain[0]) * length
         high = max(band.rim[1], band.plain[1]) * length
         possible = (centre + self.slack >= low) & (centre - self.slack <= high)
-        return sure, possible
+        return sure, possible, box
 
     def order(self, name: str) -> Pairs:
         """``sure[i]``: the objects that come surely before ``i``; ``possible[i]``: those that may."""

@@ -117,9 +117,11 @@ class Wording:
     def __init__(self, rnd: Random, categories: Iterable[str] = ()) -> None:
         self.rnd = rnd
         self._taken = set(categories)
+        self._nouns: dict[str, str] = {}
 
     def expression(self, query: Query, n: int, *, capitalise: bool = True) -> str:
         """A whole expression for a query with ``n`` targets; for an absent target ``n`` is the number pretended."""
+        self._nouns.clear()
         match query:
             case Affords(purpose):
                 text = self._purpose(purpose, n)
@@ -157,14 +159,18 @@ class Wording:
         return f"{article(text)} {text}"
 
     def noun(self, category: str, n: int) -> str:
-        """The category or a synonym, in the singular for 1."""
+        """The category or a synonym, in the singular for 1; one word for one thing within an expression."""
+        word = self._nouns.get(category) or self._nouns.setdefault(category, self._draw_noun(category))
+        return word if n == 1 else plural(word)
+
+    def _draw_noun(self, category: str) -> str:
         words = SYNONYMS.get(category, (category,))
         word = words[0]
         if len(words) > 1 and self.rnd.random() < 0.25:
             word = pick(self.rnd, words[1:])
             if word in self._taken or NAMES.get(word, category) != category:
                 word = words[0]
-        return word if n == 1 else plural(word)
+        return word
 
     def _parts(self, query: Query, n: int, *, nested: bool = False) -> _Parts:
         match query:

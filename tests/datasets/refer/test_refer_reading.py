@@ -20,7 +20,7 @@ NOUNS = {
     "airplane": {"airplane"}, "plane": {"airplane"}, "aircraft": {"airplane", "helicopter"},
     "bridge": {"bridge"}, "car": {"car"}, "truck": {"truck"}, "vehicle": {"car", "truck", "bus", "van"},
     "harbor": {"harbor"}, "ship": {"ship"}, "vessel": {"ship"}, "storage tank": {"storage tank"},
-    "tank": {"storage tank"}, "tennis court": {"tennis court"}, "sports court": {"tennis court", "basketball court"},
+    "tank": {"storage tank"}, "tennis court": {"tennis court"},
     "swimming pool": {"swimming pool"}, "pool": {"swimming pool"}, "helipad": {"helipad"},
     "roundabout": {"roundabout"}, "traffic circle": {"roundabout"},
 }  # fmt: skip
