@@ -147,8 +147,9 @@ class SceneClass(_Answers):
     """Scene classification: the answer must be the class name and nothing else.
 
     Strict: equal after lower-casing and dropping everything but letters and digits. ``rule="geochat"``: the answer
-    lower-cased without blanks and full stops must equal the lower-cased folder name (``meta["folder"]``, else the
-    reference), in which blanks and underscores stay. ``macro`` = mean over the classes. Unparsable is wrong.
+    lower-cased without blanks and full stops must equal the lower-cased folder name (``meta["folder"]``, else
+    ``meta["category"]``, else the reference), in which blanks and underscores stay. ``macro`` = mean over the classes.
+    Unparsable is wrong.
 
     Args:
         rule: ``"strict"`` or ``"geochat"``.
@@ -166,7 +167,7 @@ class SceneClass(_Answers):
         return super().measure(sample, prediction) | {"type": self._reference(sample) or ""}
 
     def _reference(self, sample: Sample) -> str | None:
-        folder = sample.meta.get("folder") if self.rule == "geochat" else None
+        folder = sample.meta.get("folder", sample.meta.get("category")) if self.rule == "geochat" else None
         named = folder or sample.answer
         return str(named) if named else None
 

@@ -22,7 +22,7 @@ SPECS = {spec.name: spec for spec in METRICS}
 BOX = (10.0, 10.0, 30.0, 30.0)
 HALF = (10.0, 10.0, 20.0, 30.0)  # IoU with BOX exactly 0.5
 FAR = (60.0, 60.0, 90.0, 90.0)
-coordinate = st.floats(-20.0, 120.0)
+coordinate = st.integers(-80, 480).map(lambda quarters: quarters / 4)
 box = st.tuples(coordinate, coordinate, coordinate, coordinate)
 
 
