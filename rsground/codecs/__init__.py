@@ -6,24 +6,38 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rsground.codecs.box_mask import BoxMask as BoxMask
     from rsground.codecs.boxes import TextBox as TextBox
     from rsground.codecs.codec import Codec as Codec
     from rsground.codecs.codec import Reading as Reading
     from rsground.codecs.grammar import CharSet as CharSet
     from rsground.codecs.grammar import Grammar as Grammar
     from rsground.codecs.grammar import RuleGrammar as RuleGrammar
+    from rsground.codecs.oriented import TextOBB as TextOBB
+    from rsground.codecs.point_set import PointSet as PointSet
+    from rsground.codecs.polygon import PolygonText as PolygonText
+    from rsground.codecs.polygon_box import PolygonBox as PolygonBox
+    from rsground.codecs.sniff import read_any as read_any
+    from rsground.codecs.sniff import sniff as sniff
     from rsground.codecs.text_mask import Text4Seg as Text4Seg
     from rsground.codecs.text_mask import TextMask as TextMask
 
 _EXPORTS = {
+    "BoxMask": "box_mask",
     "CharSet": "grammar",
     "Codec": "codec",
     "Grammar": "grammar",
+    "PointSet": "point_set",
+    "PolygonBox": "polygon_box",
+    "PolygonText": "polygon",
     "Reading": "codec",
     "RuleGrammar": "grammar",
     "Text4Seg": "text_mask",
     "TextBox": "boxes",
     "TextMask": "text_mask",
+    "TextOBB": "oriented",
+    "read_any": "sniff",
+    "sniff": "sniff",
 }
 __all__ = sorted(_EXPORTS)
 
