@@ -20,10 +20,8 @@ def _turned(name: str, target: str, summary: str) -> CodecSpec:
 CODECS: list[CodecSpec] = [
     _codec("text-hbb", "boxes:TextBox", "GeoGround: <box>[[x1,y1,x2,y2]]</box>, 0..1000", "hbb"),
     _codec("text-obb", "oriented:TextOBB", "GeoGround: <obb>[[cx,cy,w,h,angle]]</obb>, 0..100", "obb", "hbb"),
-    _codec(
-        "text-mask", "text_mask:TextMask", "GeoGround: grid of the image, run-length rows of 0 and 1", "mask", "hbb"
-    ),
-    _codec("text4seg", "text_mask:Text4Seg", "Text4Seg: grid of the image, rows of others and phrase", "mask", "hbb"),
+    _codec("text-mask", "text_mask:TextMask", "GeoGround: grid of the image, run-length rows", "mask", "hbb"),
+    _codec("text4seg", "text_mask:Text4Seg", "Text4Seg: the same with a phrase as label", "mask", "hbb"),
     _codec("box-mask", "box_mask:BoxMask", "box, then the grid of what is inside it", "mask", "hbb"),
     _codec("point-set", "point_set:PointSet", "GeoRSMLLM: four corners {(x, y), ...}", "obb", "hbb"),
     _codec(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from rsground.codecs.point_set import PointSet as PointSet
     from rsground.codecs.polygon import PolygonText as PolygonText
     from rsground.codecs.polygon_box import PolygonBox as PolygonBox
-    from rsground.codecs.sniff import read_any as read_any
-    from rsground.codecs.sniff import sniff as sniff
+    from rsground.codecs.sniffing import read_any as read_any
+    from rsground.codecs.sniffing import sniff as sniff
     from rsground.codecs.text_mask import Text4Seg as Text4Seg
     from rsground.codecs.text_mask import TextMask as TextMask
 
@@ -36,8 +36,8 @@ _EXPORTS = {
     "TextBox": "boxes",
     "TextMask": "text_mask",
     "TextOBB": "oriented",
-    "read_any": "sniff",
-    "sniff": "sniff",
+    "read_any": "sniffing",
+    "sniff": "sniffing",
 }
 __all__ = sorted(_EXPORTS)
 

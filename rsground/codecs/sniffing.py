@@ -39,18 +39,10 @@ def known_codecs() -> dict[str, Codec]:
     from rsground.codecs.polygon_box import PolygonBox
     from rsground.codecs.text_mask import Text4Seg, TextMask
 
-    own: list[Codec] = [
-        BoxMask(),
-        TextBox(),
-        TextOBB(),
-        TextMask(),
-        Text4Seg(),
-        PolygonBox(),
-        PolygonText(),
-        PointSet(),
-    ]
+    masks: list[Codec] = [BoxMask(), TextMask(), Text4Seg(), PolygonBox(), PolygonText()]
+    boxes: list[Codec] = [TextBox(), TextOBB(), PointSet()]
     others: list[Codec] = [getattr(dialects, name)() for name in dialects.__all__]
-    return {codec.name: codec for codec in (*own, *others)}
+    return {codec.name: codec for codec in (*masks, *boxes, *others)}
 
 
 def sniff(text: str, size: Size = (1000, 1000)) -> tuple[str, ...]:
