@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Answered", "DatasetRow", "MetricRow", "Run", "SystemRow", "Table"]
 
 
+_NO_BOUND = 2**62
+
+
 class Run:
     """A run folder, open for reading, also while it is still being written. Use :meth:`open`.
 
@@ -37,18 +40,17 @@ class Run:
         folder: the run folder.
         name, summary: of the suite; ``suite`` is the text of its file.
         created: ISO 8601 UTC; ``finished`` likewise, None while answers are missing.
-        limit: samples asked per data set, None for all.
         environment: versions, hardware, plugins, command line: JSON-able.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self.folder, self._db = folder, connection
-        row = self._one('SELECT name, summary, suite, created, finished, "limit", environment, key FROM run')
+        row = self._one("SELECT name, summary, suite, created, finished, environment, key FROM run")
         if row is None:
             raise StoreError(f"{folder}: the run was stopped before it began; run the same command again")
-        self.name, self.summary, self.suite, self.created, self.finished, self.limit = row[:6]
-        self.environment: Mapping[str, Any] = json.loads(row[6])
-        self.key: str = row[7]
+        self.name, self.summary, self.suite, self.created, self.finished = row[:5]
+        self.environment: Mapping[str, Any] = json.loads(row[5])
+        self.key: str = row[6]
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:
@@ -92,12 +94,15 @@ class Run:
     def datasets(self) -> tuple[DatasetRow, ...]:
         """In the suite's order."""
         rows = self._all(
-            "SELECT id, label, fingerprint, spec, size FROM datasets WHERE place IS NOT NULL ORDER BY place"
+            "SELECT id, label, fingerprint, spec, most, size, ended FROM datasets "
+            "WHERE place IS NOT NULL ORDER BY place"
         )
         return tuple(self._dataset(*row) for row in rows)
 
-    def _dataset(self, ident: int, label: str, fingerprint: str, spec: str, size: int | None) -> DatasetRow:
-        bound = self._bound
+    def _dataset(
+        self, ident: int, label: str, fingerprint: str, spec: str, most: int | None, size: int | None, ended: int
+    ) -> DatasetRow:
+        bound = _NO_BOUND if most is None else most
         counted = self._one(
             "SELECT COUNT(*), COUNT(DISTINCT image) FROM samples WHERE dataset = ? AND idx < ?", ident, bound
         )
@@ -112,12 +117,19 @@ class Run:
             split=found["split"],
             options=found["options"],
             fingerprint=fingerprint,
-            size=None if size is None else min(size, bound),
+            limit=most,
+            size=None if size is None or not (ended or size >= bound) else min(size, bound),
             samples=samples,
             images=images,
             tasks=tuple(task for (task,) in tasks),
             broken=0 if broken is None else broken[0],
         )
+
+    @property
+    def limit(self) -> int | None:
+        """Samples asked of each data set; None for all, and where data sets differ in it."""
+        limits = {row.limit for row in self.datasets}
+        return limits.pop() if len(limits) == 1 else None
 
     @cached_property
     def metrics(self) -> tuple[MetricRow, ...]:
@@ -142,17 +154,15 @@ class Run:
 
     def progress(self) -> tuple[int, int | None]:
         """(answers stored, answers wanted); the latter None while the size of a data set is unknown."""
-        bound = self._bound
-        (stored,) = self._one(
-            "SELECT COUNT(*) FROM answers JOIN jobs ON jobs.id = answers.job WHERE jobs.place IS NOT NULL AND idx < ?",
-            bound,
-        ) or (0,)
-        sizes = self._all(
-            "SELECT size, ended FROM jobs JOIN datasets ON datasets.id = jobs.dataset WHERE jobs.place IS NOT NULL"
-        )
-        known = all(size is not None and (ended or size >= bound) for size, ended in sizes)
-        wanted = sum(min(size, bound) for size, _ in sizes) if known else None
-        return stored, wanted
+        stored, wanted = 0, 0
+        for row in self.datasets:
+            jobs = self._all(
+                "SELECT id FROM jobs WHERE dataset = ? AND place IS NOT NULL", self._id("datasets", row.label)
+            )
+            query = "SELECT COUNT(*) FROM answers WHERE job = ? AND idx < ?"
+            stored += sum((self._one(query, job, self._bound(row.label)) or (0,))[0] for (job,) in jobs)
+            wanted += len(jobs) * (row.size or 0)
+        return stored, None if any(row.size is None for row in self.datasets) else wanted
 
     # what was measured ---------------------------------------------------------------------------------------------
 
@@ -178,7 +188,7 @@ class Run:
         row = next(row for row in self.metrics if row.label == metric)
         query = "SELECT idx, stats, payload FROM scores WHERE job = ? AND metric = ? AND idx < ? ORDER BY idx"
         parts = [
-            (job_seed, self._all(query, job, metric_id, self._bound))
+            (job_seed, self._all(query, job, metric_id, self._bound(dataset)))
             for job, job_seed in self._jobs(system, dataset, seed)
         ]
         index = np.array([i for _, rows in parts for i, _, _ in rows], np.int64)
@@ -210,7 +220,7 @@ class Run:
         rows = self._all(
             "SELECT idx, groups FROM samples WHERE dataset = ? AND idx < ? ORDER BY idx",
             self._id("datasets", dataset),
-            self._bound,
+            self._bound(dataset),
         )
         size = rows[-1][0] + 1 if rows else 0
         found: dict[str, list[tuple[str, ...]]] = {}
@@ -230,9 +240,11 @@ class Run:
         (float64, nan where unknown), ``chars`` (length of the answer), ``parsed`` (bool), ``failed`` (bool: no answer
         came), ``index`` (int64).
         """
-        names = (*USAGE, "LENGTH(text)", "parsed", "error IS NOT NULL", "idx")
+        names = (*USAGE, "chars", "parsed", "error IS NOT NULL", "idx")
         query = f"SELECT {', '.join(names)} FROM answers WHERE job = ? AND served AND idx < ? ORDER BY idx"
-        rows = [row for job, _ in self._jobs(system, dataset, None) for row in self._all(query, job, self._bound)]
+        rows = [
+            row for job, _ in self._jobs(system, dataset, None) for row in self._all(query, job, self._bound(dataset))
+        ]
         table = np.array(rows, np.float64).reshape(len(rows), len(names)).T
         found: dict[str, NDArray[Any]] = dict(zip((*USAGE, "chars"), table, strict=False))
         return found | {"parsed": table[-3] == 1, "failed": table[-2] == 1, "index": table[-1].astype(np.int64)}
@@ -242,7 +254,7 @@ class Run:
         counts: dict[str, int] = {}
         for job, _ in self._jobs(system, dataset, None):
             query = "SELECT issues FROM answers WHERE job = ? AND idx < ? AND served AND issues <> '[]'"
-            for (text,) in self._db.execute(query, (job, self._bound)):
+            for (text,) in self._db.execute(query, (job, self._bound(dataset))):
                 for code in {issue[0] for issue in json.loads(text)}:
                     counts[code] = counts.get(code, 0) + 1
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -254,7 +266,7 @@ class Run:
         ident = self._id("datasets", dataset)
         query = "SELECT idx, record FROM samples WHERE dataset = ? AND idx < ? ORDER BY idx"
         if index is None:
-            for place, record in self._db.execute(query, (ident, self._bound)):
+            for place, record in self._db.execute(query, (ident, self._bound(dataset))):
                 yield place, sample_from_json(json.loads(record))
             return
         for place in sorted({int(value) for value in index}):
@@ -279,7 +291,7 @@ class Run:
         for job, job_seed in self._jobs(system, dataset, seed):
             if wanted is None:
                 rows: Iterable[Any] = self._db.execute(
-                    query + "answers.idx < ? ORDER BY answers.idx", (ident, job, self._bound)
+                    query + "answers.idx < ? ORDER BY answers.idx", (ident, job, self._bound(dataset))
                 )
             else:
                 rows = (row for i in wanted for row in self._all(query + "answers.idx = ?", ident, job, i))
@@ -320,9 +332,10 @@ class Run:
 
     # plumbing ------------------------------------------------------------------------------------------------------
 
-    @property
-    def _bound(self) -> int:
-        return 2**62 if self.limit is None else int(self.limit)
+    def _bound(self, dataset: str) -> int:
+        """Places from here on were asked in an earlier, larger run of this folder."""
+        limit = next(row.limit for row in self.datasets if row.label == dataset)
+        return _NO_BOUND if limit is None else limit
 
     def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._db.execute(query, values).fetchall()

@@ -39,6 +39,7 @@ class DatasetRow:
         label: its unique name in the run; what every method below takes.
         name, root, split, options: what it was opened with.
         fingerprint: content key of its annotations.
+        limit: samples asked at most, from the first; None for all.
         size: usable samples in the run (the limit applied); None until a pass has reached the end.
         samples, images: how many samples were answered by any system so far, and over how many images.
         tasks: tasks of those samples.
@@ -51,6 +52,7 @@ class DatasetRow:
     split: str
     options: Mapping[str, Any]
     fingerprint: str
+    limit: int | None
     size: int | None
     samples: int
     images: int

@@ -1,4 +1,4 @@
-"""The tables of a run's store, and the marks that say which store it is; docs/reference/store.md tells how to read it."""
+"""The tables of a run's store, and the marks that say which store it is; see docs/reference/store.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ CREATE TABLE run (
     key TEXT NOT NULL,              -- content hash of the plan
     suite TEXT NOT NULL,            -- the suite file, as it was read
     summary TEXT NOT NULL,
-    "limit" INTEGER,                -- samples per data set, NULL for all
     created TEXT NOT NULL,          -- ISO 8601, UTC
     finished TEXT,                  -- NULL until every job is done
     environment TEXT NOT NULL       -- JSON: versions, hardware, plugins
@@ -35,7 +34,8 @@ CREATE TABLE datasets (
     label TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     place INTEGER,
-    spec TEXT NOT NULL,             -- JSON: name, root, split, options
+    spec TEXT NOT NULL,             -- JSON: name, root, split, tasks, options
+    most INTEGER,                   -- samples asked, from the first; NULL for all
     size INTEGER,                   -- samples seen when a pass last ended, NULL before
     ended INTEGER NOT NULL DEFAULT 0 -- 1: that pass reached the end of the data, not just the limit
 );
@@ -71,6 +71,7 @@ CREATE TABLE answers (
     parsed INTEGER NOT NULL,
     error TEXT,
     text TEXT NOT NULL,
+    chars INTEGER NOT NULL,         -- length of the text
     regions TEXT NOT NULL,          -- JSON
     issues TEXT NOT NULL,           -- JSON
     latency_s REAL,

@@ -31,7 +31,7 @@ def checked(suite: Suite) -> Suite:
         try:
             _check_entry(entry, f"{where}: entry {entry.label!r}")
             entries.append(entry)
-        except _Absent as absent:
+        except _AbsentError as absent:
             if not entry.optional:
                 raise SuiteError(str(absent)) from absent
             notes.append(f"left out {entry.label!r}: {absent}")
@@ -40,7 +40,7 @@ def checked(suite: Suite) -> Suite:
     return replace(suite, entries=tuple(entries), notes=tuple(notes))
 
 
-class _Absent(SuiteError):
+class _AbsentError(SuiteError):
     """A part is not installed here; an optional entry may do without."""
 
 
@@ -58,12 +58,12 @@ def check_part(kind: str, part: Part, where: str) -> None:
     try:
         spec = registry().find(kind, part.name)
     except UnknownNameError as error:
-        raise _Absent(f"{where}: {error}") from error
+        raise _AbsentError(f"{where}: {error}") from error
     except RsgroundError as error:
         raise SuiteError(f"{where}: {error}") from error
     missing = registry().offers(kind)[part.name].missing
     if missing:
-        raise _Absent(f"{where}: {kind} {part.name!r} needs {', '.join(missing)}, not installed here")
+        raise _AbsentError(f"{where}: {kind} {part.name!r} needs {', '.join(missing)}, not installed here")
     try:
         target = target_of(spec)
         _check_options(target, part, f"{where} {part.name!r}")
@@ -72,9 +72,9 @@ def check_part(kind: str, part: Part, where: str) -> None:
     except SuiteError:
         raise
     except UnknownNameError as error:
-        raise (_Absent if error.kind in ("codec", "segmenter") else SuiteError)(f"{where}: {error}") from error
+        raise (_AbsentError if error.kind in ("codec", "segmenter") else SuiteError)(f"{where}: {error}") from error
     except PluginError as error:
-        raise _Absent(f"{where}: {error}") from error
+        raise _AbsentError(f"{where}: {error}") from error
     except (RsgroundError, ValueError, TypeError) as error:
         raise SuiteError(f"{where}: {kind} {part.name!r} cannot be built: {error}") from error
 

@@ -60,7 +60,7 @@ class Replay(Backbone):
         good = isinstance(record, dict) and isinstance(record.get("text"), str)
         if not good or not isinstance(record.get("id"), str | int):
             raise DataError('a line must be an object with "id" and "text"', self.path, number)
-        return record | {"id": str(record["id"])}
+        return {**record, "id": str(record["id"])}
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         with self.path.open("rb") as stream:

@@ -1,0 +1,102 @@
+"""Content keys: equal for equal work, different as soon as anything that decides an answer differs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rsground.bench.suite import DataChoice, Entry, Part
+from rsground.registry import registry
+
+_NOT_DECIDING = frozenset({"bench", "cli", "report", "testing"})
+"""Rooms of the core that cannot change an answer or its score."""
+_CHUNK = 1 << 20
+
+
+def content_key(value: Any) -> str:
+    """Hex digest (32 characters) of a JSON-able value; the order of keys does not matter."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def part_key(kind: str, part: Part) -> str:
+    """Key of a registered thing: who offers it, its code, its options with the content of files they name."""
+    offer = registry().offers(kind)[part.name]
+    spec = offer.spec
+    codec = part.options.get("codec") if kind == "head" else None
+    inner = part_key("codec", Part(codec)) if isinstance(codec, str) and codec in registry().offers("codec") else None
+    return content_key(
+        [
+            kind,
+            part.name,
+            offer.distribution,
+            code_key(spec.target.partition(":")[0]),
+            _with_files({**spec.options, **part.options}),
+            inner,
+        ]
+    )
+
+
+def entry_key(entry: Entry) -> str:
+    """Key of a system; its label, family and batch decide nothing."""
+    parts = [part_key(kind, part) for kind, part in entry.parts()]
+    return content_key([parts, _with_files({"checkpoint": entry.checkpoint})])
+
+
+def data_key(choice: DataChoice, fingerprint: str) -> str:
+    """Key of a data set: its annotations and options, not where it lies nor what it is called."""
+    offer = registry().offers("dataset")[choice.name]
+    code = code_key(offer.spec.target.partition(":")[0])
+    return content_key(
+        [choice.name, choice.split, sorted(choice.tasks), dict(choice.options), fingerprint, offer.distribution, code]
+    )
+
+
+@cache
+def code_key(module: str) -> str:
+    """Digest of the source files of the module's top-level package.
+
+    Of the core, rooms that only run and show things are left out.
+    """
+    top = module.partition(".")[0]
+    found = importlib.util.find_spec(top)
+    if found is None or found.origin is None:
+        return ""
+    origin = Path(found.origin)
+    files = sorted(origin.parent.rglob("*.py")) if found.submodule_search_locations else [origin]
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        inside = file.relative_to(origin.parent)
+        if top == "rsground" and inside.parts[0] in _NOT_DECIDING:
+            continue
+        digest.update(inside.as_posix().encode() + b"\0")
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _with_files(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with every value that is a path of something there replaced by its content."""
+    return {name: _content(value) if isinstance(value, str) else value for name, value in options.items()}
+
+
+def _content(value: str) -> Any:
+    try:
+        if os.path.isfile(value):
+            with open(value, "rb") as stream:
+                digest = hashlib.blake2b(digest_size=16)
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+                return {"file": digest.hexdigest()}
+        if os.sep in value and os.path.isdir(value):
+            stats = [(path, path.stat()) for path in sorted(Path(value).rglob("*")) if path.is_file()]
+            base = Path(value)
+            return {"folder": [[p.relative_to(base).as_posix(), s.st_size, s.st_mtime_ns] for p, s in stats]}
+    except (OSError, ValueError):
+        return value
+    return value
