@@ -58,7 +58,8 @@ class DatasetConformance:
     def test_reports_broken_records_the_same_way_twice(self) -> None:
         seen: list[list[BrokenRecord]] = []
         for _ in range(2):
-            dataset, records = self.open(), []
+            dataset = self.open()
+            records: list[BrokenRecord] = []
             dataset.on_broken = records.append
             for _sample in itertools.islice(dataset, self.most):
                 pass

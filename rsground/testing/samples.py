@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import strategies as st
 
 from rsground.geometry import mask_to_rle, polygons_to_mask, quad_to_hbb
 from rsground.types import ImageRef, Quad, Region, Sample, Size, Task, View
@@ -61,6 +62,14 @@ def blank_view(sample: Sample) -> View:
     """The sample's images as black pixels, unchanged in size."""
     images = tuple(np.zeros((ref.height, ref.width, 3), np.uint8) for ref in sample.images)
     return View(images=images, original_size=sample.size)
+
+
+@st.composite
+def damages(draw: st.DrawFn, answer: str) -> str:
+    """``answer`` with up to a dozen characters replaced by up to six others, somewhere."""
+    start = draw(st.integers(0, len(answer)))
+    stop = draw(st.integers(start, min(len(answer), start + 12)))
+    return answer[:start] + draw(st.text(max_size=6)) + answer[stop:]
 
 
 def _region(quad: Quad, size: Size) -> Region:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rsground.codecs import Codec, Grammar, PointSet, PolygonText
+from rsground.codecs import Codec, Grammar, PointSet
 from rsground.contracts import MaskPrompt, TextHead, Training
 from rsground.geometry import mask_to_rle
 from rsground.regions import hbb_of, unmap_region
@@ -53,9 +53,9 @@ class GeoRsmllmHead(TextHead):
     tasks = frozenset({Task.HBB, Task.OBB, Task.MASK, Task.CHANGE, Task.REGION_CAPTION})
 
     def __init__(self, resolution: int = 1000, points: int = 3, *, cyclic_referring: bool = True) -> None:
-        corners = PointSet(form="corners", resolution=resolution)
-        keys = PointSet(form="keypoints", resolution=resolution, points=points)
-        polygons = PolygonText(resolution=resolution)
+        corners = PointSet(form="rbb", resolution=resolution)
+        keys = PointSet(form="hbb-points", resolution=resolution, points=points)
+        polygons = PointSet(form="polygon", resolution=resolution)
         self.codecs: Mapping[Task, Codec] = {
             Task.HBB: corners,
             Task.OBB: corners,

@@ -50,12 +50,13 @@ class GeoGroundHead(TextHead):
         signals: Literal["task", "all"] = "task",
         supervision: Literal["base", "pal", "ggl", "hybrid"] = "hybrid",
     ) -> None:
-        self.codecs: Mapping[Task, Codec] = {
-            Task.HBB: TextBox(resolution=box_resolution),
-            Task.OBB: TextOBB(resolution=obb_resolution, convention=convention),
-            Task.MASK: TextMask(resolution=resolution, downsample=downsample),
-        }
-        self._all = AllSignals(self.codecs) if signals == "all" else None
+        together = AllSignals(
+            TextBox(resolution=box_resolution),
+            TextOBB(resolution=obb_resolution, convention=convention),
+            TextMask(resolution=resolution, downsample=downsample),
+        )
+        self.codecs: Mapping[Task, Codec] = together.codecs
+        self._all = together if signals == "all" else None
         self._supervision = Supervision(self.codecs, supervision)
 
     def _ask(self, sample: Sample) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rsground.codecs import Codec, Grammar, Reading
-from rsground.codecs.grammar import sequence
+from rsground.codecs import Codec, Reading, RuleGrammar, TextBox, TextMask, TextOBB
+from rsground.codecs.rules import chain
 from rsground.types import Region, Size, Task
 
 ORDER = (Task.HBB, Task.OBB, Task.MASK)
@@ -20,7 +20,14 @@ class AllSignals(Codec):
 
     name: ClassVar[str] = "geoground-all"
     carries: ClassVar[str] = "mask"
-    codecs: Mapping[Task, Codec]
+    box: TextBox
+    oriented: TextOBB
+    mask: TextMask
+
+    @property
+    def codecs(self) -> Mapping[Task, Codec]:
+        """By the task whose signal each writes."""
+        return {Task.HBB: self.box, Task.OBB: self.oriented, Task.MASK: self.mask}
 
     def write(self, regions: Sequence[Region], size: Size) -> str:
         """All signals of all regions, in :data:`ORDER`."""
@@ -37,6 +44,6 @@ class AllSignals(Codec):
         box, oriented, mask = (firsts.get(task, Region()) for task in ORDER)
         return Reading((Region(hbb=box.hbb, quad=oriented.quad, rle=mask.rle),), issues, parsed, self.name)
 
-    def grammar(self, size: Size) -> Grammar:
+    def grammar(self, size: Size) -> RuleGrammar:
         """The three grammars after each other."""
-        return sequence(*(self.codecs[task].grammar(size) for task in ORDER))
+        return RuleGrammar(chain(*(codec.grammar(size).start() for codec in (self.box, self.oriented, self.mask))))
