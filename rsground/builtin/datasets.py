@@ -50,7 +50,7 @@ DATASETS: list[DatasetSpec] = [
         "vrsbench-train",
         "vrsbench:VRSBenchTrain",
         "VRSBench: training conversations",
-        ("hbb", "caption", "vqa"),
+        ("hbb", "obb", "gcg", "caption", "region-caption", "vqa"),
         ("train",),
     ),
     _spec(

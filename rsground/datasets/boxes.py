@@ -23,6 +23,8 @@ from rsground.types import HBB, RLE, Quad, Ring, Size
 
 MAX_SIDE = 1_000_000
 """Pixels an image side may have; larger numbers are damage."""
+MIN_REGION = 1e-6
+"""Square pixels below which a region has no area."""
 MAX_AREA = 2**32 - 1
 """Pixels an image may have: COCO's runs are 32-bit."""
 
@@ -56,11 +58,11 @@ class Frame:
             RecordError: no four finite numbers, no area, or outside the image.
         """
         x1, y1, x2, y2 = self._finite(values, what, 4)
-        if x2 <= x1 or y2 <= y1:
+        if x2 <= x1 or y2 <= y1 or (x2 - x1) * (y2 - y1) < MIN_REGION:
             raise RecordError("bad-box", f"{what} {short([x1, y1, x2, y2])} has no area")
         height, width = self.size
         cut = (max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height)))
-        if cut[2] <= cut[0] or cut[3] <= cut[1]:
+        if cut[2] <= cut[0] or cut[3] <= cut[1] or (cut[2] - cut[0]) * (cut[3] - cut[1]) < MIN_REGION:
             raise RecordError("bad-box", f"{what} {short([x1, y1, x2, y2])} lies outside the {width} x {height} image")
         if cut != (x1, y1, x2, y2):
             self.notes["clipped-box"] += 1
@@ -80,7 +82,7 @@ class Frame:
         flat = self._finite(values, what, 8)
         corners = list(zip(flat[::2], flat[1::2], strict=True))
         quad = self._clockwise(corners)
-        if quad is None:
+        if quad is None or _area(quad) < 2 * MIN_REGION:
             raise RecordError("bad-box", f"{what} {short(flat)} has no area")
         height, width = self.size
         if max(flat[::2]) <= 0 or min(flat[::2]) >= width or max(flat[1::2]) <= 0 or min(flat[1::2]) >= height:
@@ -129,7 +131,7 @@ class Frame:
                 self.notes["short-ring"] += 1
             else:
                 kept.append(points)
-        if not kept or all(_area(ring) == 0 for ring in kept):
+        if not kept or all(abs(_area(ring)) < 2 * MIN_REGION for ring in kept):
             raise RecordError("bad-polygon", f"{what} has no ring with an area: {short(rings)}")
         return tuple(kept)
 
@@ -199,7 +201,7 @@ def _fast_numbers(values: Any) -> list[float] | None:
         flat = [float(value) for value in values]
     except OverflowError:
         return None
-    return flat if math.isfinite(math.fsum(map(abs, flat)) if len(flat) < 9 else sum(map(abs, flat))) else None
+    return flat if math.isfinite(sum(map(abs, flat))) else None
 
 
 def _area(ring: Sequence[tuple[float, float]]) -> float:

@@ -11,6 +11,7 @@ from rsground.datasets.coco import CocoImage, CocoIndex
 from rsground.datasets.detection import check_grouping, detection_samples
 from rsground.datasets.fields import RecordError, as_map, field, json_able
 from rsground.datasets.files import read_json
+from rsground.datasets.json_stream import scan
 from rsground.datasets.layout import find_below
 from rsground.datasets.reader import Entry, Reader, broken_entry
 from rsground.errors import LayoutError
@@ -33,7 +34,7 @@ class CocoInstances(Reader):
     """
 
     name = "coco"
-    splits: ClassVar[tuple[str, ...]] = ("train", "val", "test", "all")
+    splits: ClassVar[tuple[str, ...]] = ("all", "train", "val", "test")
     any_split: ClassVar[bool] = True
     _files: tuple[str, ...] = (
         "annotations/instances_{split}.json",
@@ -62,6 +63,18 @@ class CocoInstances(Reader):
         self.file = self.layout.file(*names)
         self.folders = [self.layout.folder(images)] if images else self._image_folders()
         self._index: CocoIndex | None = None
+        self._check_split()
+
+    def _check_split(self) -> None:
+        """A split needs a file of its own, or images that tell theirs."""
+        own = self.split in self.file.relative_to(self.layout.root).as_posix()
+        if self.split == "all" or own or _tells_split(self.file):
+            return
+        raise LayoutError(
+            f"data set {self.name!r} has no split {self.split!r}: there is no file of that name, and the images of "
+            f"{self.file.name} carry no 'split'; use the split 'all'",
+            path=self.file,
+        )
 
     def _image_folders(self) -> list[Path]:
         names = [name.format(split=self.split) for name in self._folders]
@@ -108,15 +121,22 @@ class CocoInstances(Reader):
             yield from detection_samples(ref, Path(image.file_name).stem, regions, self.per, self._task, meta)
 
 
+def _tells_split(path: Path) -> bool:
+    """Whether the first image of a COCO file has a ``split``."""
+    first = next((element.value for element in scan(path) if element.key == "images" and element.number), None)
+    return isinstance(first, dict) and first.get("split") is not None
+
+
 class Isaid(CocoInstances):
     """iSAID patches as the devkit writes them.
 
     Layout: ``<split>/instancesonly_filtered_<split>.json`` (the README writes ``instance_only_filtered_``) and
-    ``<split>/images/Pxxxx_<y0>_<y1>_<x0>_<x1>.png``. Image ids restart in every split's file.
+    ``<split>/images/Pxxxx_<y0>_<y1>_<x0>_<x1>.png``. Image ids restart in every split's file. A plain
+    ``instances.json`` with ``images/`` serves every split.
     """
 
     name = "isaid"
-    splits = ("train", "val")
+    splits = ("train", "val", "all")
     _files = (
         "{split}/instancesonly_filtered_{split}.json",
         "{split}/instance_only_filtered_{split}.json",
@@ -125,6 +145,9 @@ class Isaid(CocoInstances):
         "instances.json",
     )
     _folders = ("{split}/images", "images/{split}", "{split}", "images")
+
+    def _check_split(self) -> None:
+        """Nothing to check: the devkit's files are named by their split."""
 
 
 class Vhr10(CocoInstances):
@@ -167,6 +190,9 @@ class Vhr10(CocoInstances):
             root, split, per=per, annotations=annotations, images=images, task=task, need_images=need_images
         )
         self._split_of = {} if split == "all" else self._read_split()
+
+    def _check_split(self) -> None:
+        """``split.json`` tells; see :meth:`_read_split`."""
 
     def _read_split(self) -> dict[str, object]:
         path = self.file.parent / "split.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from rsground.datasets.fields import RecordError, short
+from rsground.datasets.fields import RecordError
 
 MAX_RECORD_BYTES = 64 << 20
 """A line, an XML file or a per-image JSON file longer than this is broken: real ones are a thousand times smaller."""
@@ -70,7 +70,7 @@ def parse_json(raw: bytes | str, what: str) -> Any:
     except json.JSONDecodeError as error:
         raise RecordError("bad-json", f"{what}: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; nesting without end
-        raise RecordError("bad-json", f"{what}: {short(str(error))}") from None
+        raise RecordError("bad-json", f"{what}: {error!s}") from None
 
 
 def read_json(path: Path) -> Any:
@@ -94,4 +94,4 @@ def parse_xml(raw: bytes, what: str) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(raw)
     except (ElementTree.ParseError, ValueError, LookupError) as error:  # LookupError: an encoding nobody knows
-        raise RecordError("bad-xml", f"{what}: {short(str(error))}") from None
+        raise RecordError("bad-xml", f"{what}: {error!s}") from None

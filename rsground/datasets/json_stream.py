@@ -13,6 +13,7 @@ CHUNK = 1 << 20
 MAX_ELEMENT = 64 << 20
 """Bytes one element may have; a damaged file would otherwise be read into memory whole."""
 _SPACE = " \t\r\n"
+_AFTER_NUMBER = tuple(",]} \t\r\n")
 _NEAR_END = 16
 """An error this close to the end of what was read may only mean that the element goes on."""
 
@@ -58,7 +59,7 @@ def read_element(stream: BinaryIO, offset: int, length: int) -> Any:
     try:
         return json.loads(stream.read(length).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise RecordError("bad-json", f"element at byte {offset}: {short(str(error))}") from None
+        raise RecordError("bad-json", f"element at byte {offset}: {error!s}") from None
 
 
 def _document(window: _Window) -> Iterator[Element]:
@@ -163,9 +164,9 @@ class _Window:
                     message = f"{error.msg} at byte {self._base + error.pos}"
                     raise RecordError("bad-json", f"element {number or key!r}: {message}") from None
             except (ValueError, RecursionError) as error:
-                raise RecordError("bad-json", f"element at byte {self.offset}: {short(str(error))}") from None
+                raise RecordError("bad-json", f"element at byte {self.offset}: {error!s}") from None
             else:
-                if end < len(self._text) or self._ended:
+                if self._is_whole(value, end):
                     return self._finished(key, number, value, end)
             if len(self._text) - self._at > MAX_ELEMENT:
                 raise RecordError(
@@ -173,6 +174,12 @@ class _Window:
                 )
             self._read(more)
             more *= 2
+
+    def _is_whole(self, value: Any, end: int) -> bool:
+        """Whether a value ends where it seems to: a number may go on after the part that was read."""
+        if self._ended or not isinstance(value, int | float):
+            return self._ended or end < len(self._text)
+        return self._text[end : end + 1] in _AFTER_NUMBER or end + _NEAR_END < len(self._text)
 
     def _is_damage(self, error: json.JSONDecodeError) -> bool:
         if self._ended:

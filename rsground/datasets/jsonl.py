@@ -135,8 +135,13 @@ def write_jsonl(samples: Iterable[Sample], path: str | Path) -> int:
     return count
 
 
-def _line(sample: Sample, folder: Path) -> str:
-    paths = [_relative(image, sample, folder) for image in sample.images]
+def sample_to_json(sample: Sample, folder: str | Path) -> dict[str, Any]:
+    """A sample as JSON-able values, paths relative to ``folder`` where they lie below it.
+
+    Raises:
+        DataError: it shows a rendered image.
+    """
+    paths = [_relative(image, sample, Path(folder)) for image in sample.images]
     record: dict[str, Any] = {"id": sample.id}
     record |= {"image": paths[0]} if len(paths) == 1 else {"a": paths[0], "b": paths[1]}
     record |= {"width": sample.image.width, "height": sample.image.height}
@@ -145,15 +150,20 @@ def _line(sample: Sample, folder: Path) -> str:
         record["targets"] = [region_to_json(region) for region in sample.targets]
     if sample.answer is not None:
         record["answer"] = sample.answer
-    if sample.meta:
-        record["meta"] = dict(sample.meta)
     split = sample.meta.get("split")
     if isinstance(split, str):
         record["split"] = split
+    meta = {key: value for key, value in sample.meta.items() if key != "split" or not isinstance(split, str)}
+    return record | ({"meta": meta} if meta else {})
+
+
+def _line(sample: Sample, folder: Path) -> str:
     try:
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        line = json.dumps(sample_to_json(sample, folder), ensure_ascii=False, allow_nan=False)
         line.encode("utf-8")
     except (TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"sample {sample.id!r} cannot be written as JSON: {error}") from error
     return line
 

@@ -182,7 +182,7 @@ def _hashable(value: Any) -> Any:
 
 def _shown(name: Any) -> str:
     text = name.decode("latin-1") if isinstance(name, bytes) else str(name) if isinstance(name, str) else "?"
-    return text[:60] if text.isprintable() else ascii(text)[:60]
+    return text[:60] if text.isprintable() else ascii(text)[1:-1][:60]
 
 
 def _old_text(raw: bytes) -> str:

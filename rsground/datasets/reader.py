@@ -60,7 +60,7 @@ class Reader(Dataset):
         if not self.any_split and split not in self.splits:
             raise UnknownNameError(f"split of {self.name}", split, self.splits)
         if task is not None and task not in list(Task):
-            raise UnknownNameError("task", task, list(Task))
+            raise UnknownNameError("task", task, [known.value for known in Task])
         self.layout = Layout(self.name, self.root)
         self.need_images = need_images
         self.notes: Counter[str] = Counter()
