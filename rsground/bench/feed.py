@@ -49,7 +49,7 @@ def feed(jobs: Sequence[Job], group: Group, done: Mapping[str, Container[int]]) 
     start, stop = _bounds(jobs, group, done)
     seen = start
     try:
-        source = open_dataset(choice["name"], choice["root"], choice["split"], choice["options"])
+        source = open_dataset(choice["name"], choice["root"], choice["split"], choice["options"], choice["tasks"])
         source.on_broken = lambda record: notices.append(Notice(key, broken=record))
         for place, sample in samples_from(source, start, stop, choice["tasks"]):
             yield from _taken(notices)

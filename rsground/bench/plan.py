@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsground.bench.data import open_dataset
+from rsground.bench.data import open_dataset, takes_tasks
 from rsground.bench.keys import content_key, data_key, entry_key, part_key
 from rsground.bench.suite import DataChoice, Entry, Part, Suite
 from rsground.contracts import Job, Metric
@@ -121,9 +121,9 @@ def is_light(entry: Entry) -> bool:
 
 
 def _data(choice: DataChoice) -> PlannedData:
-    source = open_dataset(choice.name, choice.root, choice.split, choice.options)
+    source = open_dataset(choice.name, choice.root, choice.split, choice.options, choice.tasks)
     fingerprint = source.fingerprint()
-    hint = None if choice.tasks else source.size_hint()
+    hint = None if choice.tasks and not takes_tasks(choice.name) else source.size_hint()
     return PlannedData(data_key(choice, fingerprint), choice, fingerprint, hint)
 
 

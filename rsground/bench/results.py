@@ -121,6 +121,7 @@ class Run:
             size=None if size is None or not (ended or size >= bound) else min(size, bound),
             samples=samples,
             images=images,
+            asked=tuple(found["tasks"]),
             tasks=tuple(task for (task,) in tasks),
             broken=0 if broken is None else broken[0],
         )
@@ -312,8 +313,8 @@ class Run:
 
         row = next(row for row in self.datasets if row.label == dataset)
         try:
-            source = open_dataset(row.name, row.root, row.split, row.options)
-            for place, sample in samples_from(source, min(wanted), max(wanted) + 1):
+            source = open_dataset(row.name, row.root, row.split, row.options, row.asked)
+            for place, sample in samples_from(source, min(wanted), max(wanted) + 1, row.asked):
                 if place in found and sample.image.uri == found[place].uri:
                     found[place] = sample.image
         except (RsgroundError, OSError, ValueError):

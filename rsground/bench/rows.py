@@ -42,6 +42,7 @@ class DatasetRow:
         limit: samples asked at most, from the first; None for all.
         size: usable samples in the run (the limit applied); None until a pass has reached the end.
         samples, images: how many samples were answered by any system so far, and over how many images.
+        asked: tasks the samples were cut to; empty for all.
         tasks: tasks of those samples.
         broken: records that were skipped.
     """
@@ -56,6 +57,7 @@ class DatasetRow:
     size: int | None
     samples: int
     images: int
+    asked: tuple[str, ...]
     tasks: tuple[str, ...]
     broken: int
 
