@@ -20,7 +20,7 @@ from rsground.report.model import BrokenRow, Cost, DatasetBlock, Failure, Galler
 _BROKEN = 200
 _PICTURES = 3_000_000
 """Bytes of JPEG in one report, over all data sets; with the outlines, a page stays around 6 MB."""
-_CEILINGS = {"oracle", "ceiling", "ceilings", "echo"}
+_ORACLE = "oracle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def collect(run: Run, options: Options | None = None) -> ReportData:
     blocks = tuple(_block(run, row, wanted, settings, problems) for row in run.datasets)
     broken = tuple(islice(_broken(run), _BROKEN))
     return ReportData(
-        run=_facts(run, wanted, problems),
+        run=_facts(run, problems),
         systems=tuple(SystemInfo(row.label, row.family, describe(row)) for row in run.systems),
         datasets=_within_budget(blocks),
         broken=broken,
@@ -75,31 +75,33 @@ def collect(run: Run, options: Options | None = None) -> ReportData:
 
 
 def describe(system: SystemRow) -> str:
-    """The parts of a system in one line: ``text-mask (resolution=32) on oracle, after magcrop``."""
+    """The parts of a system in one line: ``codec (codec=text-mask, resolution=32) on oracle, after magcrop``."""
     spec = system.spec
-    words = _part(spec.get("head"), spec.get("head_options"))
-    backbone = _part(spec.get("backbone"), spec.get("backbone_options"))
+    words = _part(spec.get("head"))
+    backbone = _part(spec.get("backbone"))
     if backbone:
         words += f" on {backbone}"
-    steps = [_part(name, options) for name, options in spec.get("preprocess") or ()]
+    steps = [_part(step) for step in spec.get("preprocess") or ()]
     if steps:
         words += f", after {', '.join(steps)}"
     if spec.get("segmenter"):
-        words += f", masks by {spec['segmenter']}"
+        words += f", masks by {_part(spec['segmenter'])}"
     return words.strip()
 
 
-def _part(name: object, options: Mapping[str, Any] | None) -> str:
-    if not name:
-        return ""
-    chosen = ", ".join(f"{key}={value}" for key, value in (options or {}).items())
-    return f"{name} ({chosen})" if chosen else str(name)
+def _part(part: Any) -> str:
+    """A part and its options; what is no record of ours is shown as it is."""
+    if not isinstance(part, Mapping):
+        return str(part or "")
+    name, options = str(part.get("name", "")), part.get("options") or {}
+    chosen = ", ".join(f"{key}={value}" for key, value in options.items())
+    return f"{name} ({chosen})" if chosen else name
 
 
 def is_ceilings(systems: tuple[SystemRow, ...]) -> bool:
-    """Whether every system copies the right answer, so that scores are those of its form alone."""
-    backbones = [str(system.spec.get("backbone") or "").split("/")[0] for system in systems]
-    return bool(backbones) and all(name in _CEILINGS for name in backbones)
+    """Whether every system repeats the right answer, so that scores are those of its form alone."""
+    backbones = [_part(system.spec.get("backbone")).split(" ")[0] for system in systems]
+    return bool(backbones) and all(name == _ORACLE for name in backbones)
 
 
 def _block(run: Run, row: DatasetRow, wanted: Options, settings: Settings, problems: list[str]) -> DatasetBlock:
@@ -166,25 +168,38 @@ def _broken(run: Run) -> Iterator[BrokenRow]:
         yield BrokenRow(dataset, record.path, record.line, record.code, record.detail)
 
 
-def _facts(run: Run, wanted: Options, problems: list[str]) -> RunFacts:
+_SHOWN = {"commit": "commit", "platform": "platform", "cpus": "CPU cores", "gpu": "GPU", "hardware": "hardware"}
+"""What of a run's environment stands in the header; paths of the machine do not."""
+
+
+def _facts(run: Run, problems: list[str]) -> RunFacts:
     environment = run.environment
-    facts = [(str(name), _flat(value)) for name, value in environment.items() if name not in ("versions", "command")]
+    facts = [(title, _flat(environment[name])) for name, title in _SHOWN.items() if name in environment]
     if run.limit is not None:
         facts.append(("limit", f"{run.limit:,} samples of each data set"))
+    plugins = sorted(set(map(str, dict(environment.get("plugins") or {}).values())))
+    facts.append(("plugins", ", ".join(plugins)))
+    unused = environment.get("not_in_use") or {}
+    facts += [("plugin not in use", f"{name}: {_flat(why)}") for name, why in dict(unused).items()]
     facts += [("left out", note) for note in (*run.notes, *problems)]
     stored, total = run.progress()
-    versions = environment.get("versions") or {}
     return RunFacts(
         suite=run.name,
         title=run.summary,
         created=run.created,
         command=_command(environment.get("command")),
         seeds=run.seeds,
-        versions={str(name): str(version) for name, version in dict(versions).items()},
+        versions=_versions(environment),
         facts=tuple((name, value) for name, value in facts if value),
         complete=run.complete,
         progress=f"{stored:,} of {total:,} answers" if total is not None else f"{stored:,} answers so far",
     )
+
+
+def _versions(environment: Mapping[str, Any]) -> dict[str, str]:
+    found = {name: environment[name] for name in ("rsground", "python") if environment.get(name)}
+    found |= dict(environment.get("versions") or {})
+    return {str(name): str(version) for name, version in found.items()}
 
 
 def _command(value: object) -> str:

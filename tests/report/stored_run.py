@@ -1,19 +1,19 @@
-"""A small finished run on disk, written row by row as the store's schema says, so that reading is tested alone."""
+"""A small run on disk: answers we know, stored by the real store, so that every figure of a report can be checked."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from rsground.bench.records import USAGE, dumps, prediction_to_json, sample_to_json
-from rsground.bench.schema import APPLICATION_ID, STORE, TABLES, VERSION
+from rsground.bench.plan import Plan, PlannedData, PlannedJob, PlannedMetric, PlannedSystem
+from rsground.bench.records import prediction_to_json
+from rsground.bench.store import Store
+from rsground.bench.suite import DataChoice, Entry, Part, Suite
+from rsground.contracts import BrokenRecord, Job, Notice, Outcome
 from rsground.geometry import mask_to_rle
-from rsground.metrics import group_keys
 from rsground.registry import load
 from rsground.types import ImageRef, Issue, Prediction, Region, Sample, Task, Usage
 
@@ -22,96 +22,62 @@ COUNT = 24
 SEEDS = (0, 1)
 LABELS = ("exact", "boxes", "shaky")
 METRICS = ("res", "rec-hbb")
+Words = Callable[[str], str]
 
 
-def build_run(
-    folder: Path, words: Callable[[str], str] = str, *, images_exist: bool = True, finished: bool = True
-) -> Path:
-    """Write the run; ``words`` rewrites every text that comes from data or models."""
-    folder.mkdir(parents=True, exist_ok=True)
+def build_run(folder: Path, words: Words = str, *, images_exist: bool = True, finished: bool = True) -> Path:
+    """Write the run; ``words`` rewrites every text that comes from data, models or suites."""
     samples = [_sample(place, folder, words) for place in range(COUNT)]
     if images_exist:
         for place, sample in enumerate(samples):
             _draw(Path(sample.image.uri), place // 3)
-    db = sqlite3.connect(folder / STORE)
-    db.executescript(TABLES)
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {VERSION}")
-    environment = {
-        "versions": {"rsground": "0.1"},
-        "command": ["rsground", "bench", words("mine")],
-        "hardware": {"cpu": "two"},
-    }
-    insert(
-        db,
-        "run",
-        id=1,
-        name=words("mine"),
-        key="key",
-        suite="",
-        summary=words("what is compared"),
-        created="2026-03-01T10:00:00Z",
-        finished="2026-03-01T10:05:00Z" if finished else None,
-        environment=dumps(environment),
-    )
-    source = {"name": "rrsis-d", "root": None, "split": "test", "options": {}}
-    insert(
-        db,
-        "datasets",
-        id=1,
-        key="d",
-        label=words("toy"),
-        fingerprint="f",
-        place=0,
-        spec=dumps(source),
-        size=COUNT if finished else None,
-        ended=int(finished),
-    )
-    for place, name in enumerate(METRICS):
-        insert(db, "metrics", id=place + 1, key=name, label=name, place=place, spec=_metric_spec(name))
-    for place, sample in enumerate(samples):
-        insert(
-            db,
-            "samples",
-            dataset=1,
-            idx=place,
-            id=sample.id,
-            image=sample.image.uri,
-            task=sample.task.value,
-            groups=dumps(group_keys(sample)),
-            record=dumps(sample_to_json(sample)),
-        )
-    for place, label in enumerate(LABELS):
-        spec = {"head": label, "backbone": "oracle", "head_options": {"resolution": 16}, "preprocess": []}
-        insert(
-            db,
-            "systems",
-            id=place + 1,
-            key=label,
-            label=words(label),
-            family=words(label),
-            place=place,
-            spec=dumps(spec),
-        )
-        for seed in SEEDS:
-            _answers(db, place, label, seed, samples, words)
-    insert(db, "broken", dataset=1, path="a.json", line=12, code="bad-box", detail=words("x2 < x1"))
-    insert(db, "notes", text="head magic: its plugin is not installed")
-    db.commit()
-    db.close()
+    plan = _plan(words)
+    metrics = {name: load("metric", name) for name in METRICS}
+    store = Store(folder)
+    store.begin(plan, {"versions": {"rsground": "0.1"}, "command": ["rsground", "bench", words("mine")], "cpus": 2})
+    for planned in plan.jobs:
+        label = LABELS[planned.system]
+        for place, sample in enumerate(samples):
+            prediction = predict(label, planned.job.seed, place, sample, words)
+            scores = {name: metric.measure(sample, prediction) for name, metric in metrics.items()}
+            record = {"prediction": prediction_to_json(prediction), "scores": scores}
+            store.add(Outcome(planned.job.key, place, sample, record))
+    store.note(Notice("d", BrokenRecord("a.json", 12, "bad-box", words("x2 < x1"))))
+    if finished:
+        store.note(Notice("d", size=COUNT, ended=True))
+        store.finish()
+    store.close()
     return folder
 
 
-def insert(db: sqlite3.Connection, table: str, **values: Any) -> None:
-    """One row, by column names."""
-    names = ", ".join(f'"{name}"' for name in values)
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(values))})", tuple(values.values()))
+def _plan(words: Words) -> Plan:
+    entries = tuple(
+        Entry(words(name), Part(name, {"resolution": 16}), Part("oracle"), family=words(name)) for name in LABELS
+    )
+    choice = DataChoice(words("toy"), "rrsis-d", split="test")
+    suite = Suite(
+        words("mine"),
+        entries,
+        (choice,),
+        tuple(Part(name) for name in METRICS),
+        summary=words("what is compared"),
+        seeds=SEEDS,
+        notes=("head magic: its plugin is not installed",),
+    )
+    systems = tuple(PlannedSystem(name, entry, True) for name, entry in zip(LABELS, entries, strict=True))
+    jobs = tuple(
+        PlannedJob(Job(f"{name}-{seed}", {}, {"key": "d"}, seed, 0, COUNT, ()), place, 0)
+        for place, name in enumerate(LABELS)
+        for seed in SEEDS
+    )
+    return Plan("key", suite, systems, (PlannedData("d", choice, "f", COUNT),), _metrics(), jobs)
 
 
-def _metric_spec(name: str) -> str:
-    metric = load("metric", name)
-    return dumps(
-        {
+def _metrics() -> tuple[PlannedMetric, ...]:
+    found = []
+    for name in METRICS:
+        metric = load("metric", name)
+        spec = {
             "name": name,
             "label": name,
             "options": {},
@@ -123,10 +89,11 @@ def _metric_spec(name: str) -> str:
             "tasks": sorted(task.value for task in metric.tasks),
             "summary": f"protocol {name}",
         }
-    )
+        found.append(PlannedMetric(name, name, spec))
+    return tuple(found)
 
 
-def _sample(place: int, folder: Path, words: Callable[[str], str]) -> Sample:
+def _sample(place: int, folder: Path, words: Words) -> Sample:
     mask = np.zeros((SIDE, SIDE), bool)
     x, y = 20 + 4 * place, 30 + 2 * place
     mask[y : y + 12 + place, x : x + 20] = True
@@ -146,12 +113,12 @@ def _sample(place: int, folder: Path, words: Callable[[str], str]) -> Sample:
 
 
 def _draw(path: Path, seed: int) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     pixels = np.random.default_rng(seed).integers(60, 160, (SIDE // 8, SIDE // 8, 3), dtype=np.uint8)
     Image.fromarray(pixels).resize((SIDE, SIDE)).save(path, "JPEG")
 
 
-def predict(label: str, seed: int, place: int, sample: Sample, words: Callable[[str], str]) -> Prediction:
+def predict(label: str, seed: int, place: int, sample: Sample, words: Words) -> Prediction:
     """What each of the three systems answers."""
     usage = Usage(latency_s=0.001 * (place + 1), output_tokens=len(label) * (place + 1))
     if label == "exact" or not sample.targets:
@@ -171,22 +138,3 @@ def predict(label: str, seed: int, place: int, sample: Sample, words: Callable[[
         )
     x1, y1, x2, y2 = box
     return Prediction((Region(hbb=(x1 + 3 + seed, y1 + 3, x2 + 3 + seed, y2 + 3)),), text=words("<box>"), usage=usage)
-
-
-def _answers(
-    db: sqlite3.Connection, system: int, label: str, seed: int, samples: list[Sample], words: Callable[[str], str]
-) -> None:
-    job = 1 + system * len(SEEDS) + seed
-    insert(db, "jobs", id=job, key=f"j{job}", system=system + 1, dataset=1, seed=seed, place=job)
-    for place, sample in enumerate(samples):
-        prediction = predict(label, seed, place, sample, words)
-        found = prediction_to_json(prediction)
-        usage = dict(zip(USAGE, found.pop("usage"), strict=True))
-        found |= {"regions": dumps(found["regions"]), "issues": dumps(found["issues"]), "parsed": int(found["parsed"])}
-        insert(db, "answers", job=job, idx=place, served=1, **found, **usage)
-        for number, name in enumerate(METRICS):
-            metric = load("metric", name)
-            measured = metric.measure(sample, prediction)
-            stats = np.array([measured[key] for key in metric.statistics], "<f8").tobytes()
-            payload = dumps([measured[key] for key in metric.payloads]) if metric.payloads else None
-            insert(db, "scores", job=job, metric=number + 1, idx=place, stats=stats, payload=payload)

@@ -15,13 +15,12 @@ from rsground.report.model import ReportData
 
 VOID = {"meta", "input", "br", "img", "link", "hr", "source", "col"}
 HANDLERS = re.compile(r"^on[a-z]+$")
-ALLOWED = set(
-    (
-        "html head meta title style body header h1 h2 h3 h4 p dl div dt dd bdi pre nav a main section table thead "
-        "tbody tr th td small button span svg rect line path g text figure figcaption ul li ol i b sup details "
-        "summary article defs image use label select option input output footer code script"
-    ).split()
+_NAMES = (
+    "html head meta title style body header h1 h2 h3 h4 p dl div dt dd bdi pre nav a main section table thead "
+    "tbody tr th td small button span svg rect line path g text figure figcaption ul li ol i b sup details "
+    "summary article defs image use label select option input output footer code script"
 )
+ALLOWED = set(_NAMES.split())
 
 
 class Page(HTMLParser):
