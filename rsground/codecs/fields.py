@@ -8,6 +8,7 @@ from functools import lru_cache
 from rsground.codecs.grammar import NO_CHARS, CharSet, Rule
 
 DECIMAL = "0123456789"
+ALPHANUMERIC = DECIMAL + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 Ranges = tuple[tuple[int, int], ...]
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Holes = Literal["auto", "fill", "bridge"]
 MAX_RINGS = 32
-_MARGIN = 4
 _HOLES_MATTER = 0.98
 _NEIGHBOURS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1))
 
@@ -79,19 +78,36 @@ class Fit:
 
 
 class _Canvas:
-    """A mask's surroundings, to score rings against it."""
+    """A mask's bounding box within its image, to score rings against it.
 
-    def __init__(self, mask: NDArray[np.bool_], left: int, top: int) -> None:
-        self.mask, self.offset = mask, np.array([left, top], np.float64)
+    Args:
+        mask: ``(h, w)`` bool, the crop.
+        left, top: where it lies in the image.
+        size: (H, W) of the image.
+    """
+
+    def __init__(self, mask: NDArray[np.bool_], left: int, top: int, size: Size) -> None:
+        self.mask, self.offset, self.size = mask, np.array([left, top]), size
         self.area = int(np.count_nonzero(mask))
 
-    def iou(self, rings: list[Floats]) -> float:
+    def draw(self, rings: list[Floats]) -> tuple[int, int]:
+        """Pixels that the rings (image coordinates) share with the mask, and those they have anywhere in the image."""
         from rsground.geometry import polygons_to_mask
 
-        drawn = polygons_to_mask([ring - self.offset for ring in rings], (self.mask.shape[0], self.mask.shape[1]))
-        common = int(np.count_nonzero(drawn & self.mask))
-        union = self.area + int(np.count_nonzero(drawn)) - common
-        return common / union if union else 0.0
+        height, width = self.mask.shape
+        points = np.concatenate(rings)
+        low = np.maximum(np.minimum(np.floor(points.min(axis=0)).astype(int), self.offset), 0)
+        high = np.maximum(np.ceil(points.max(axis=0)).astype(int), self.offset + np.array([width, height]))
+        high = np.minimum(high, (self.size[1], self.size[0]))
+        drawn = polygons_to_mask([ring - low for ring in rings], (int(high[1] - low[1]), int(high[0] - low[0])))
+        x, y = (self.offset - low).tolist()
+        common = np.count_nonzero(drawn[y : y + height, x : x + width] & self.mask)
+        return int(common), int(np.count_nonzero(drawn))
+
+    def iou(self, rings: list[Floats]) -> float:
+        """Overlap of the rings, filled, with the mask."""
+        common, drawn = self.draw(rings)
+        return common / (self.area + drawn - common)
 
 
 def fit_rings(region: Region, size: Size, frame: Frame, fit: Fit, codec: str) -> list[Steps]:
@@ -101,7 +117,7 @@ def fit_rings(region: Region, size: Size, frame: Frame, fit: Fit, codec: str) ->
         ShapeError: the region is nowhere.
     """
     box = _box_ring(region, size, frame, codec)
-    canvas, outlines = _outlines(region, size, fit, max(frame.scale))
+    canvas, outlines = _outlines(region, size, fit)
     if canvas is None:
         return [box]
     rings = []
@@ -129,9 +145,7 @@ def _box_ring(region: Region, size: Size, frame: Frame, codec: str) -> Steps:
     return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
 
 
-def _outlines(
-    region: Region, size: Size, fit: Fit, scale: float
-) -> tuple[_Canvas | None, list[tuple[Floats, _Canvas]]]:
+def _outlines(region: Region, size: Size, fit: Fit) -> tuple[_Canvas | None, list[tuple[Floats, _Canvas]]]:
     """The region's canvas, and its parts with theirs, largest first; None where no pixel is set."""
     from rsground.geometry import mask_to_hbb, polygons_to_mask
     from rsground.regions import mask_of
@@ -139,11 +153,9 @@ def _outlines(
     mask = mask_of(region, size)
     if not mask.any():
         return None, []
-    x1, y1, x2, y2 = (int(value) for value in mask_to_hbb(mask))
-    margin = _MARGIN + math.ceil(scale)
-    left, top = max(x1 - margin, 0), max(y1 - margin, 0)
-    crop = mask[top : y2 + margin, left : x2 + margin]
-    canvas = _Canvas(crop, left, top)
+    left, top, right, bottom = (int(value) for value in mask_to_hbb(mask))
+    crop = mask[top:bottom, left:right]
+    canvas = _Canvas(crop, left, top, size)
     if region.rle is None and region.polygons is not None:
         rings = [np.array(ring, np.float64).reshape(-1, 2) for ring in region.polygons if len(ring) >= 3]
     else:
@@ -151,7 +163,7 @@ def _outlines(
     if len(rings) == 1:
         return canvas, [(rings[0], canvas)]
     parts = [
-        (ring, _Canvas(polygons_to_mask([ring - canvas.offset], (crop.shape[0], crop.shape[1])), left, top))
+        (ring, _Canvas(polygons_to_mask([ring - canvas.offset], (crop.shape[0], crop.shape[1])), left, top, size))
         for ring in rings
     ]
     parts.sort(key=lambda part: -part[1].area)

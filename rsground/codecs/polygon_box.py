@@ -10,7 +10,7 @@ import numpy as np
 
 from rsground.codecs.boxes import MAX_REGIONS, box_fields
 from rsground.codecs.codec import Codec, Reading, box_of
-from rsground.codecs.fields import Field, template
+from rsground.codecs.fields import ALPHANUMERIC, Field, template
 from rsground.codecs.grammar import RuleGrammar
 from rsground.codecs.mend import box_in_pixels, usable
 from rsground.codecs.outline import MAX_RINGS, Fit, Frame, Holes, fit_rings
@@ -21,7 +21,6 @@ from rsground.codecs.scan import Notes, Span, between, cut, groups
 from rsground.errors import ShapeError
 from rsground.types import HBB, Region, Ring, Size
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 RING_END = ";"
 
 
@@ -89,7 +88,7 @@ class PolygonBox(Codec):
         return Fit(self.target, self.max_vertices, self.refine, self.holes)
 
     def _digit(self) -> Field:
-        return Field(0, self.base**self.digits - 1, width=self.digits, alphabet=ALPHABET[: self.base])
+        return Field(0, self.base**self.digits - 1, width=self.digits, alphabet=ALPHANUMERIC[: self.base])
 
     def _frame(self, box: HBB) -> Frame:
         top = self.base**self.digits - 1
@@ -120,7 +119,7 @@ class PolygonBox(Codec):
 
     def _ring(self, typed: str, frame: Frame, notes: Notes, span: Span) -> Ring | None:
         typed = "".join(typed.split())
-        alphabet = ALPHABET[: self.base]
+        alphabet = ALPHANUMERIC[: self.base]
         good = len(typed)
         for index, char in enumerate(typed):
             if char not in alphabet:

@@ -124,7 +124,10 @@ def write_raw(grid: NDArray[np.bool_]) -> str:
 
 
 def read_raw(body: str, offset: int, notes: Notes) -> list[Row]:
-    """Rows of an uncompressed grid: separators are commas or blanks; rows end at ``;`` or a newline."""
+    """Rows of an uncompressed grid: separators are commas or blanks; rows end at ``;`` or a newline.
+
+    A cell that is neither 0 nor 1 is background, noted; a row where most are is no row.
+    """
     rows: list[Row] = []
     for line in _ROW_BREAK.split(body):
         cells = line.replace(",", " ").split()
@@ -133,7 +136,8 @@ def read_raw(body: str, offset: int, notes: Notes) -> list[Row]:
         bad = next((cell for cell in cells if cell not in ("0", "1")), None)
         if bad is not None:
             notes.add("bad-run", f"row {len(rows) + 1}: {bad[:40]!r} is neither 0 nor 1", _span_of(body, offset))
-        rows.append(Row(b"".join(b"\1" if cell == "1" else b"\0" for cell in cells[:MAX_CELLS])))
+        if 2 * sum(cell in ("0", "1") for cell in cells) >= len(cells):
+            rows.append(Row(b"".join(b"\1" if cell == "1" else b"\0" for cell in cells[:MAX_CELLS])))
     return rows
 
 

@@ -80,14 +80,15 @@ def cut(text: str, notes: Notes) -> str:
 
 
 def between(text: str, opening: str, closing: str, notes: Notes) -> Iterator[Span]:
-    """Spans of what stands between two tags; all of the text, noted, where there is no opening tag.
+    """Spans of what stands between two tags; without an opening tag, noted, all up to the closing one or the end.
 
     A last block without its closing tag runs to the end and is noted as truncated.
     """
     at = text.find(opening)
     if at < 0:
         notes.add("missing-tag", f"no {opening!r}")
-        yield 0, len(text)
+        end = text.find(closing)
+        yield 0, len(text) if end < 0 else end
         return
     while at >= 0:
         start = at + len(opening)

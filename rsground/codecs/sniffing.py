@@ -115,7 +115,7 @@ def _holds(codec: Codec, text: str) -> bool:
     from rsground.codecs.dialects.wording import BoxDialect
 
     if isinstance(codec, BoxDialect):
-        return next(codec.found(text[:MAX_TEXT]), None) is not None
+        return codec.holds(text[:MAX_TEXT])
     sign = _SIGNS.get(codec.name)
     return sign is not None and re.search(sign, text[:MAX_TEXT]) is not None
 

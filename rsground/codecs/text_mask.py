@@ -69,6 +69,8 @@ class TextMask(Codec):
         """The answer for regions, or for a ``(H, W)`` bool mask."""
         if isinstance(what, np.ndarray) and what.ndim == 2 and what.dtype == np.bool_:
             return self._write_mask(what)
+        if isinstance(what, np.ndarray) and what.dtype.kind == "u":
+            raise ShapeError(f"{type(self).__name__}.encode takes a bool mask (H, W), got {what.dtype} {what.shape}")
         return Codec.encode(self, what, size)
 
     def decode(self, text: str, size: Size) -> NDArray[np.bool_]:

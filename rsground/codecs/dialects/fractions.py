@@ -57,6 +57,10 @@ class FractionBoxes(BoxDialect):
         down = [min(max(value * tall - top, 0.0), float(height)) for value in (y1, y2)]
         return Region(hbb=(across[0], down[0], across[1], down[1]))
 
+    def holds(self, text: str) -> bool:
+        """Whether four numbers with decimal points stand in brackets; whole numbers are another format's."""
+        return any(all("." in number for number in numbers) for numbers, _, _ in self.found(text))
+
     def _padding(self, size: Size) -> tuple[tuple[float, float], Size]:
         """(left, top) margins and the size of what fractions refer to."""
         height, width = size

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rsground.codecs.boxes import MAX_REGIONS, box_fields
 from rsground.codecs.codec import Codec, Reading, box_of
-from rsground.codecs.dialects.wording import MAX_LABEL, Wording, clean_label
+from rsground.codecs.dialects.wording import CONTROLS, MAX_LABEL, Wording, clean_label
 from rsground.codecs.fields import Field, template
 from rsground.codecs.grammar import CharSet, RuleGrammar
 from rsground.codecs.mend import clip, nothing_found, number_lists, ordered
@@ -19,8 +19,7 @@ from rsground.codecs.scan import Notes, Span, cut
 from rsground.types import HBB, Region, Size
 
 _KEY, _LABEL = '"bbox_2d"', '"label"'
-_WORDING = Wording(("",), phrase=("", ""), forbidden='"\\\n\r\t{}[]')
-_ESCAPED_UP_TO = 0x1F
+_WORDING = Wording(("",), phrase=("", ""), forbidden='"\\{}[]' + CONTROLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,7 @@ class Qwen25VL(Codec):
     def grammar(self, size: Size) -> RuleGrammar:
         """Objects with a box of positive area and, if they like, a label."""
         x1, y1, x2, y2 = self._fields(size)
-        controls = frozenset(map(chr, range(_ESCAPED_UP_TO + 1)))
-        letters = CharSet(frozenset(_WORDING.forbidden) | controls, negated=True)
+        letters = CharSet(frozenset(_WORDING.forbidden), negated=True)
         label = chain(f", {_LABEL}: " + '"', Phrase(letters, 1, MAX_LABEL), '"}')
         box = template("{" + _KEY + ": [", x1, ", ", y1, ", ", x2, ", ", y2, "]")
         return RuleGrammar(chain("[", Repeat(chain(box, either("}", label)), 0, MAX_REGIONS, ", "), "]"))
@@ -99,7 +97,6 @@ class Qwen25VL(Codec):
     def _item(self, region: Region, size: Size) -> str:
         box = ", ".join(map(str, self._steps(box_of(region, self.name), size)))
         label = clean_label(region.label, _WORDING)
-        label = None if label is None else "".join(char for char in label if ord(char) > _ESCAPED_UP_TO)
         tail = f", {_LABEL}: {json.dumps(label, ensure_ascii=False)}" if label else ""
         return f"{{{_KEY}: [{box}]{tail}}}"
 

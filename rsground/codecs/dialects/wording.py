@@ -23,6 +23,9 @@ MAX_LABEL = 80
 _NUMBER = r"\s{0,8}([+-]?[0-9]{1,9}(?:\.[0-9]{0,9})?)\s{0,8}"
 
 
+CONTROLS = "".join(map(chr, range(32))) + "\x7f"
+
+
 class Wording(NamedTuple):
     """How a format is put in words.
 
@@ -43,7 +46,7 @@ class Wording(NamedTuple):
     phrase: tuple[str, str] | None = None
     between: str = "\n"
     nothing: str = "none"
-    forbidden: str = "<>{}[]\n\r\t|"
+    forbidden: str = "<>{}[]|" + CONTROLS
 
 
 class BoxDialect(Codec):
@@ -121,6 +124,11 @@ class BoxDialect(Codec):
             else:
                 yield tuple(value for value in match.groups()[1:] if value is not None), label, match.span()
 
+    def holds(self, text: str) -> bool:
+        """Whether a box of this format stands somewhere in the text, worded exactly, its tags included."""
+        tag = self.wording.opening.rstrip("[")
+        return tag in text and next(self.found(text), None) is not None
+
     def _box(self, region: Region, fields: tuple[Field, ...], size: Size) -> str:
         pieces = self.wording.pieces
         numbers = (field.write(value) for field, value in zip(fields, self.values(region, size), strict=True))
@@ -136,7 +144,8 @@ def clean_label(label: str | None, wording: Wording) -> str | None:
     """A label as a phrase of the format: forbidden characters become blanks; None where nothing is left."""
     if label is None or wording.phrase is None:
         return None
-    kept = "".join(" " if char in wording.forbidden else char for char in label)
+    sound = label.encode("utf-8", "ignore").decode("utf-8")  # lone surrogates cannot be written anywhere
+    kept = "".join(" " if char in wording.forbidden else char for char in sound)
     return " ".join(kept.split())[:MAX_LABEL].strip() or None
 
 
