@@ -25,7 +25,7 @@ class UnknownNameError(RsgroundError, LookupError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], note: str = "") -> None:
-        names = sorted(known)
+        names = sorted(map(str, known))
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         listing = f" Known: {', '.join(names)}." if names else f" No {kind} is registered at all."

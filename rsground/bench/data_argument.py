@@ -32,7 +32,8 @@ def data_choices(words: Sequence[str], limit: int | None) -> tuple[DataChoice, .
 
 def _choice(word: str) -> DataChoice:
     where, mark, query = word.partition("?")
-    if mark and Path(word.partition("=")[2]).exists():  # a folder may have a question mark in its name
+    whole = word.partition("=")[2]
+    if mark and "=" in where and Path(whole).exists():  # a folder may have a question mark in its name
         where, query = word, ""
     name, equals, root = where.partition("=")
     split = None

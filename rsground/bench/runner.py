@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsground.bench.environment import cores, environment
-from rsground.bench.interrupts import Interrupts
+from rsground.bench.interrupts import Interrupts, TerminatedError
 from rsground.bench.places import Places
 from rsground.bench.plan import NO_LIMIT, Plan
 from rsground.bench.schema import STORE
@@ -101,14 +101,15 @@ def run_plan(
             try:
                 _work(plan, store, executor_of(plan, workers), watcher)
             except KeyboardInterrupt as error:
-                interrupted = 143 if type(error) is not KeyboardInterrupt else 130
+                interrupted = 143 if isinstance(error, TerminatedError) else 130
+            finally:
+                watcher.end()
         complete = _missing(plan, store) == []
         if complete:
             store.finish()
         before, now = sum(kept.values()), sum(store.done[p.job.key].below(p.job.stop) for p in plan.jobs)
         return RunResult(folder, now - before, before, complete, interrupted)
     finally:
-        watcher.end()
         store.close()
 
 

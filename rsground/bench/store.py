@@ -111,8 +111,8 @@ class Store:
     def _write_run(self, plan: Plan, environment: Mapping[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._db.execute(
-            'INSERT INTO run (id, name, key, suite, summary, "limit", created, finished, environment) '
-            "VALUES (1, ?, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
+            "INSERT INTO run (id, name, key, suite, summary, created, finished, environment) "
+            "VALUES (1, ?, ?, ?, ?, ?, NULL, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, "
             "key = excluded.key, suite = excluded.suite, summary = excluded.summary, "
             "finished = NULL, environment = excluded.environment",
             (plan.suite.name, plan.key, plan.suite.text, plan.suite.summary, now, dumps(environment)),
