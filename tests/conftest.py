@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure: no test of ours has a deadline by the wall clock.
+settings.register_profile("rsground", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rsground")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsground.errors import ShapeError
 from rsground.geometry.checks import Bools, Floats, as_points
+from rsground.geometry.runs import fill_runs
 from rsground.types import Size
 
 
@@ -51,10 +52,7 @@ def _fill(mask: Bools, ring: Floats) -> None:
     rows, columns = _crossings(ring - (left, top), bottom - top, right - left)
     shape = (bottom - top, right - left)
     turns = np.sort(rows * shape[1] + columns)  # each row has an even number, so a row's last never reaches the next
-    inside = np.zeros(len(turns) + 1, bool)
-    inside[1::2] = True
-    runs = np.diff(turns, prepend=0, append=shape[0] * shape[1])
-    mask[top:bottom, left:right] |= np.repeat(inside, runs).reshape(shape)
+    mask[top:bottom, left:right] |= fill_runs(turns[0::2], turns[1::2], shape[0] * shape[1]).reshape(shape)
 
 
 def _crossings(ring: Floats, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

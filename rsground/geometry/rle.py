@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from rsground.errors import ShapeError
 from rsground.geometry.checks import Bools, Floats, Ints, as_mask
 from rsground.geometry.raster import polygons_to_mask
+from rsground.geometry.runs import fill_runs, run_lengths
 from rsground.types import RLE, Size
 
 _MAX_PIXELS = 1 << 32
@@ -18,29 +19,50 @@ _MAX_PIXELS = 1 << 32
 
 
 def mask_to_rle(mask: ArrayLike) -> RLE:
-    """Encode one bool mask ``(H, W)``.
+    """Encode one bool mask ``(H, W)``; the bytes are those of pycocotools.
 
     Raises:
         ShapeError: no mask, or an array of floats.
     """
-    from pycocotools import mask as coco
-
     pixels = as_mask(mask)
-    encoded = coco.encode(np.asfortranarray(pixels, dtype=np.uint8))
-    return RLE((int(pixels.shape[0]), int(pixels.shape[1])), encoded["counts"])
+    height, width = pixels.shape
+    columns = np.flatnonzero(pixels.any(axis=0))
+    if not len(columns):
+        return RLE((height, width), _to_text(np.array([height * width] if height * width else [], np.int64)))
+    first, stop = int(columns[0]), int(columns[-1]) + 1
+    counts = run_lengths(np.ravel(pixels[:, first:stop].T))
+    counts[0] += first * height
+    after = (width - stop) * height
+    if len(counts) % 2:
+        counts[-1] += after
+    elif after:
+        counts = np.append(counts, after)
+    return RLE((height, width), _to_text(counts))
 
 
 def rle_to_mask(rle: RLE) -> Bools:
-    """The mask ``(H, W)`` bool, column-major in memory.
+    """The mask ``(H, W)`` bool.
 
     Raises:
         ShapeError: the runs cannot be read, or do not add up to H x W.
     """
-    counts = rle_to_counts(rle)
+    starts, stops = _object_runs(rle)
     height, width = rle.size
-    values = np.zeros(len(counts), bool)
-    values[1::2] = True
-    return np.repeat(values, counts).reshape(width, height).T
+    mask = np.zeros((height, width), bool)
+    if len(starts):
+        first, stop = int(starts[0]) // height, (int(stops[-1]) - 1) // height + 1
+        flat = fill_runs(starts - first * height, stops - first * height, (stop - first) * height)
+        mask[:, first:stop] = flat.reshape(stop - first, height).T
+    return mask
+
+
+def _object_runs(rle: RLE) -> tuple[Ints, Ints]:
+    """Starts and stops of the object's runs in the column-major mask; empty runs left out."""
+    counts = rle_to_counts(rle)
+    stops = np.cumsum(counts)[1::2]
+    starts = stops - counts[1::2]
+    filled = stops > starts
+    return starts[filled], stops[filled]
 
 
 def rle_to_counts(rle: RLE) -> Ints:
@@ -88,16 +110,28 @@ def rle_from_counts(counts: Sequence[int] | Ints, size: Size) -> RLE:
     Raises:
         ShapeError: a run is negative, or they do not add up to H x W.
     """
-    from pycocotools import mask as coco
-
     try:
         runs = np.asarray(counts, dtype=np.int64).reshape(-1)
     except (TypeError, ValueError, OverflowError) as reason:
         raise ShapeError(f"RLE runs must be whole numbers, got {str(counts)[:60]}: {reason}") from reason
     height, width = int(size[0]), int(size[1])
     _checked(runs, (height, width))
-    encoded = coco.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
-    return RLE((height, width), encoded["counts"])
+    return RLE((height, width), _to_text(runs))
+
+
+def _to_text(counts: Ints) -> bytes:
+    """COCO's text of run lengths; :func:`rle_to_counts` says how it is made."""
+    rest = counts.copy()
+    rest[3:] -= counts[1:-2]
+    digits, alive = [], np.ones(len(rest), bool)
+    while alive.any():
+        low = rest & 31
+        rest = rest >> 5
+        more = np.where(low & 16, rest != -1, rest != 0)
+        digits.append(np.where(alive, low + 48 + 32 * more, 0))
+        alive = alive & more
+    text = np.stack(digits, axis=1).ravel() if digits else np.zeros(0, np.int64)
+    return text[text > 0].astype(np.uint8).tobytes()
 
 
 def rle_from_coco(segmentation: Mapping[str, Any]) -> RLE:
@@ -130,11 +164,8 @@ def rle_area(rle: RLE) -> int:
 
 def rle_to_hbb(rle: RLE) -> Floats:
     """Bounding box ``(4,)`` on pixel edges of an encoded mask; NaN where it is empty."""
-    counts = rle_to_counts(rle)
+    starts, stops = _object_runs(rle)
     height = rle.size[0]
-    stops = np.cumsum(counts)[1::2]
-    starts = stops - counts[1::2]
-    starts, stops = starts[stops > starts], stops[stops > starts]
     if not len(starts):
         return np.full(4, np.nan)
     x1, x2 = starts[0] // height, (stops[-1] - 1) // height + 1

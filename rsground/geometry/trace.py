@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsground.errors import ShapeError
 from rsground.geometry.checks import Bools, Floats, as_mask
-from rsground.geometry.raster import polygons_to_mask
 
 Holes = Literal["fill", "bridge"]
 _Path = list[tuple[int, int]]
@@ -48,8 +47,7 @@ def mask_to_polygons(mask: ArrayLike, *, holes: Holes = "fill", connectivity: Li
     outline = _Outline.of(pixels, connectivity)
     inner = [k for k, ring in enumerate(outline.rings) if not pixels[outline.place(ring[0])]]
     if inner and holes == "fill":
-        filled = pixels | polygons_to_mask([outline.path(k) for k in inner], (pixels.shape[0], pixels.shape[1]))
-        return mask_to_polygons(filled, connectivity=connectivity)
+        return mask_to_polygons(outline.filled(inner, pixels), connectivity=connectivity)
     paths = _bridged(outline, inner, pixels) if inner else [outline.path(k) for k in range(len(outline.rings))]
     return [np.array(path, np.float64) for path in paths]
 
@@ -60,12 +58,14 @@ class _Outline:
 
     Attributes:
         y, x: the corners, row by row; 2k and 2k+1 are joined by an edge to the right.
+        below: the corner that each one is joined to up or down.
         rings: corners of each ring, clockwise around object pixels, from its topmost-leftmost one rightwards.
         owner: the ring of each corner.
     """
 
     y: NDArray[np.intp]
     x: NDArray[np.intp]
+    below: NDArray[np.intp]
     rings: list[list[int]]
     owner: NDArray[np.intp]
 
@@ -76,7 +76,7 @@ class _Outline:
         below = np.empty(len(order), np.intp)
         below[order[0::2]], below[order[1::2]] = order[1::2], order[0::2]
         rings, owner = _follow(below.tolist())
-        return cls(y, x, rings, owner)
+        return cls(y, x, below, rings, owner)
 
     def place(self, corner: int) -> tuple[int, int]:
         """(row, column) of the pixel below and right of a corner."""
@@ -87,26 +87,41 @@ class _Outline:
         corners = self.rings[ring]
         return list(zip(self.x[corners].tolist(), self.y[corners].tolist(), strict=True))
 
+    def filled(self, holes: list[int], pixels: Bools) -> Bools:
+        """The mask inside all rings but ``holes``; those run clockwise, so inside any the winding is above 0."""
+        upper = np.flatnonzero((self.y[self.below] > self.y) & ~np.isin(self.owner, holes))
+        top, x = self.y[upper], self.x[upper]
+        length = self.y[self.below[upper]] - top
+        row = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length - top, length)
+        enters = np.pad(pixels, ((0, 0), (0, 1)))[top, x]
+        turns = np.zeros((pixels.shape[0], pixels.shape[1] + 1), np.int32)
+        np.add.at(turns, (row, np.repeat(x, length)), np.repeat(np.where(enters, 1, -1), length))
+        return np.asarray(np.cumsum(turns, axis=1)[:, :-1] > 0)
+
 
 def _corners(pixels: Bools, connectivity: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Bools]:
     """(y, x, does its vertical edge go down) of all corners, row by row; two entries where pixels meet diagonally.
 
     Of two entries in one place the first ends the edge from the left, the second begins the one to the right.
     """
-    rows = np.flatnonzero(pixels.any(axis=1))
-    top, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
-    padded = np.pad(pixels[top:stop], 1)
-    nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
-    diagonal = (nw == se) & (ne == sw) & (nw != ne)
-    y, x = np.nonzero((nw ^ ne ^ sw ^ se) | diagonal)
+    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
+    if not len(rows):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, bool)
+    top, left = int(rows[0]), int(columns[0])
+    padded = np.pad(pixels[top : rows[-1] + 1, left : columns[-1] + 1], 1)
+    upright = padded[:, 1:] ^ padded[:, :-1]  # the outline's vertical edges, by row of pixels and grid line
+    above, below, west = upright[:-1], upright[1:], padded[:, :-1]
+    diagonal = above & below & (west[:-1] ^ west[1:])
+    place = np.flatnonzero((above ^ below) | diagonal)
+    y, x = np.divmod(place, upright.shape[1])
     twice = diagonal[y, x]
-    falling = nw[y, x]  # at a diagonal: the object's pixels are the upper left and the lower right one
-    first_down = np.where(twice, falling == (connectivity == 8), sw[y, x] != se[y, x])
+    falling = west[y, x]  # at a diagonal: the object's pixels are the upper left and the lower right one
+    first_down = np.where(twice, falling == (connectivity == 8), below[y, x])
     repeat = np.where(twice, 2, 1)
     goes_down = np.repeat(first_down, repeat)
     second = np.cumsum(repeat)[twice] - 1
     goes_down[second] = ~goes_down[second]
-    return np.repeat(y, repeat) + top, np.repeat(x, repeat), goes_down
+    return np.repeat(y, repeat) + top, np.repeat(x, repeat) + left, goes_down
 
 
 def _follow(below: list[int]) -> tuple[list[list[int]], NDArray[np.intp]]:
@@ -138,8 +153,9 @@ def _bridged(outline: _Outline, inner: list[int], pixels: Bools) -> list[_Path]:
     joints: dict[int, dict[int, list[tuple[int, _Path]]]] = {}
     for hole in reversed(inner):
         y, x = outline.place(outline.rings[hole][0])
-        empty = np.flatnonzero(~pixels[:y, x])
-        meets = int(empty[-1]) + 1 if len(empty) else 0
+        above = pixels[:y, x][::-1]
+        run = int(above.argmin())
+        meets = y - run if not above[run] else 0
         edge = (int(np.searchsorted(key, meets * width + x, side="right")) - 1) & ~1
         path = _with_joints(outline, hole, joints.pop(hole, {}))
         cut = [(x, meets), *path, path[0], (x, meets)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -16,11 +18,14 @@ from rsground.geometry import (
     invert_affine,
     iou_mask,
     iou_mask_matrix,
+    iou_quad,
     mask_to_hbb,
     mask_to_obb,
     mask_to_polygons,
     obb_to_quad,
     polygons_to_mask,
+    rle_from_coco,
+    rle_to_mask,
     warp_mask,
 )
 
@@ -184,6 +189,31 @@ def test_four_connected_rings_run_clockwise_along_corners_only(mask):
         steps = np.roll(ring, -1, axis=0) - ring
         assert ((steps == 0).sum(axis=1) == 1).all()  # along an axis
         assert ((steps * np.roll(steps, -1, axis=0)).sum(axis=1) == 0).all()  # turning at each point
+
+
+def test_nested_holes_and_islands():
+    mask = np.zeros((21, 23), bool)
+    for k in range(0, 10, 2):
+        mask[k : 21 - k, k : 23 - k] = True
+        mask[k + 1 : 20 - k, k + 1 : 22 - k] = False
+    assert [ring.tolist() for ring in mask_to_polygons(mask)] == [[[0, 0], [23, 0], [23, 21], [0, 21]]]
+    np.testing.assert_array_equal(polygons_to_mask(mask_to_polygons(mask, holes="bridge"), mask.shape), mask)
+    noise = np.random.default_rng(0).random((150, 130)) < 0.45
+    for connectivity in (4, 8):
+        bridged = mask_to_polygons(noise, holes="bridge", connectivity=connectivity)
+        np.testing.assert_array_equal(polygons_to_mask(bridged, noise.shape), noise)
+        filled = mask_to_polygons(noise, connectivity=connectivity)
+        assert len(filled) <= len(bridged)
+
+
+def test_real_masks_come_back_from_their_outlines_and_have_the_annotated_boxes(shared_data):
+    instances = json.loads((shared_data / "isaid_mini" / "instances.json").read_text())
+    for record in instances["annotations"][:120]:
+        mask = rle_to_mask(rle_from_coco(record["segmentation"]))
+        rings = mask_to_polygons(mask, holes="bridge")
+        np.testing.assert_array_equal(polygons_to_mask(rings, mask.shape), mask)
+        quad = obb_to_quad(mask_to_obb(mask))
+        assert iou_quad(quad, np.reshape(record["obb"], (4, 2)))[0] > 0.98
 
 
 def test_outline_examples():
