@@ -21,6 +21,8 @@ from rsground.report.tables import featured
 TESTED, TESTED_MANY_IMAGES = 12, 6
 """Systems compared pair by pair; fewer of them where there are more than :data:`MANY_IMAGES` images."""
 MANY_IMAGES = 20_000
+CHARTED = 8
+"""Systems drawn in charts, and so with an interval in every bin."""
 _DRAWS = 2_000_000_000
 _CORPUS_REPLICATES = 100
 _BINS = 30
@@ -102,8 +104,8 @@ def _board(scored: _Scored, groups: Groups, families: Mapping[str, str], setting
         rows=rows,
         paired=scored.row.paired or "",
     )
-    tested = _tested(board, settings.baseline, scored.images)
-    shown = featured(board, families, settings.baseline)
+    tested = _tested(board, families, settings.baseline, scored.images)
+    shown = featured(board, families, settings.baseline, CHARTED)
     return replace(
         board,
         tested=tested,
@@ -142,14 +144,10 @@ def paired_values(table: Table, column: str, size: int) -> NDArray[np.float64]:
     return np.asarray(np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), np.float64)
 
 
-def _tested(board: Board, baseline: str | None, images: int) -> tuple[str, ...]:
+def _tested(board: Board, families: Mapping[str, str], baseline: str | None, images: int) -> tuple[str, ...]:
     if not board.paired or len(board.rows) < 2:
         return ()
-    limit = TESTED if images <= MANY_IMAGES else TESTED_MANY_IMAGES
-    labels = board.ranking()[:limit]
-    if baseline is not None and baseline in board.rows and baseline not in labels:
-        labels = (*labels[: limit - 1], baseline)
-    return labels
+    return featured(board, families, baseline, TESTED if images <= MANY_IMAGES else TESTED_MANY_IMAGES)
 
 
 def _pairs(scored: _Scored, tested: Sequence[str], settings: Settings) -> tuple[Pair, ...]:

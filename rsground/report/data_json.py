@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from rsground.report.model import ReportData
@@ -16,18 +16,33 @@ FORMAT = "rsground-report/1"
 """Version of the layout; it grows by new keys and changes only with the number."""
 
 
-def as_json(data: ReportData) -> dict[str, Any]:
-    """The report as JSON-able values; published figures stand in a key of their own."""
-    found = plain(data)
+def as_json(data: ReportData, *, examples: bool = True) -> dict[str, Any]:
+    """The report as JSON-able values; published figures stand in a key of their own.
+
+    Args:
+        data: the report.
+        examples: whether gallery, failures, broken records, breakdowns and published figures are in it.
+    """
+    slim = data if examples else _without_examples(data)
+    found = plain(slim)
     found["format"] = FORMAT
-    for block, entry in zip(data.datasets, found["datasets"], strict=True):
-        entry["published"] = [plain(table) for table in published(block.name, block.tasks, block.split)]
+    if examples:
+        for block, entry in zip(data.datasets, found["datasets"], strict=True):
+            entry["published"] = [plain(table) for table in published(block.name, block.tasks, block.split)]
     return dict(found)
+
+
+def _without_examples(data: ReportData) -> ReportData:
+    blocks = tuple(
+        replace(block, gallery=(), failures=(), boards=tuple(replace(board, breakdowns=()) for board in block.boards))
+        for block in data.datasets
+    )
+    return replace(data, datasets=blocks, broken=())
 
 
 def render(data: ReportData) -> str:
     """The JSON file."""
-    return json.dumps(as_json(data), ensure_ascii=True, allow_nan=False, indent=1) + "\n"
+    return json.dumps(as_json(data), ensure_ascii=True, allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def plain(value: Any) -> Any:

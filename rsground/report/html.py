@@ -50,7 +50,7 @@ def render(data: ReportData) -> str:
             script=Markup(script),
             style_hash=_hash(style),
             script_hash=_hash(script),
-            json=Markup(script_json(as_json(data))),
+            json=Markup(script_json(as_json(data, examples=False))),
         )
     )
 

@@ -63,7 +63,7 @@ def length_chart(
     for dot in sorted(usable, key=lambda dot: dot.label in on_front):
         label = f"{described(dot.label, dot.score, share)}; {significant(dot.x, 3)} {unit}"
         state = "" if dot.label in on_front else "faint"
-        parts.append(svg.marker(frame.x(dot.x), frame.y(dot.score.value), families.get(dot.family, 7), label, state))
+        parts.append(svg.marker(frame.x(dot.x), frame.y(dot.score.value), families.get(dot.family, 0), label, state))
     parts += _names(frame, front)
     title = f"{score} against answer length; best at each length: {', '.join(dot.label for dot in front)}"
     return svg.canvas(width, height, title, parts, "chart wide")

@@ -219,7 +219,10 @@ def cost_columns(block: DatasetBlock) -> list[CostColumn]:
 
 
 def featured(board: Board, families: Mapping[str, str], baseline: str | None = None, limit: int = 6) -> tuple[str, ...]:
-    """The systems worth a colour in a chart: the best of each family by rank, then the next best; the baseline always.
+    """The systems worth a colour in a chart or a row in a matrix: the best of each family, then the next best.
+
+    Where there are more families than ``limit``, those with most systems come first: they are what a suite is about.
+    The best system and the baseline are always among them.
 
     Args:
         board: ranks the systems.
@@ -228,14 +231,14 @@ def featured(board: Board, families: Mapping[str, str], baseline: str | None = N
         limit: at most so many.
     """
     ranking = board.ranking()
-    heads: list[str] = []
-    seen: set[str] = set()
+    members: dict[str, list[str]] = {}
     for label in ranking:
-        family = families.get(label) or label
-        if family not in seen:
-            seen.add(family)
-            heads.append(label)
-    chosen = (heads + [label for label in ranking if label not in heads])[:limit]
+        members.setdefault(families.get(label) or label, []).append(label)
+    heads = [labels[0] for labels in members.values()]
+    if len(heads) > limit:
+        size = {labels[0]: len(labels) for labels in members.values()}
+        heads = [heads[0], *sorted(heads[1:], key=lambda label: -size[label])]
+    chosen = list(dict.fromkeys([*heads, *ranking]))[:limit]
     if baseline is not None and baseline in board.rows and baseline not in chosen:
         chosen = [*chosen[: limit - 1], baseline]
     return tuple(label for label in ranking if label in chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -198,7 +199,7 @@ class BoardView:
 
 def board_view(data: ReportData, block: DatasetBlock, board: Board, ident: str) -> BoardView:
     """The view of one protocol."""
-    shown = featured(board, {system.label: system.family for system in data.systems}, data.baseline)
+    shown = featured(board, {system.label: system.family for system in data.systems}, data.baseline, svg.SERIES)
     length, families = _length(data, block, board)
     return BoardView(
         id=ident,
@@ -264,13 +265,25 @@ def _length(data: ReportData, block: DatasetBlock, board: Board) -> tuple[Markup
             dots.append(Dot(label, data.family(label) or label, cost.chars, score))
     if len(dots) < 3:
         return Markup(""), ()
-    names = list(dict.fromkeys(dot.family for dot in dots))
-    series = {name: min(place, svg.SERIES - 1) for place, name in enumerate(names)}
-    legend = [(_swatch(series[name]), name) for name in names[: svg.SERIES - 1]]
-    rest = names[svg.SERIES - 1 :]
-    if rest:
-        legend.append((_swatch(svg.SERIES - 1), rest[0] if len(rest) == 1 else f"{len(rest)} other families"))
+    series = _series([dot.family for dot in dots])
+    rest = sum(place == _OTHERS for place in series.values())
+    legend = [(_swatch(place), name) for name, place in series.items() if place != _OTHERS or rest == 1]
+    if rest > 1:
+        legend.append((_swatch(_OTHERS), f"{rest} other families"))
     return length_chart(dots, series, board.primary, "characters", board.higher_is_better), tuple(legend)
+
+
+_OTHERS = 6
+"""The gray colour of the style sheet."""
+
+
+def _series(families: Sequence[str]) -> dict[str, int]:
+    """Family → colour, in order of rank; of more than eight families the largest have one of their own, others gray."""
+    sizes = Counter(families)
+    coloured = [place for place in range(svg.SERIES) if place != _OTHERS]
+    largest = {name for name, _ in sizes.most_common(len(coloured))} if len(sizes) > svg.SERIES else set(sizes)
+    free = iter([*coloured, _OTHERS])
+    return {name: next(free) if name in largest else _OTHERS for name in sizes}
 
 
 def where(window: tuple[float, float, float, float], size: tuple[int, int]) -> str:

@@ -171,6 +171,12 @@ def test_featured_shows_every_family_before_a_second_of_one() -> None:
     assert featured(board, families, baseline="a2", limit=3) == ("a1", "a2", "b1")
 
 
+def test_featured_of_many_families_shows_the_best_and_the_large_ones() -> None:
+    board = _board({"a": 0.9, "b": 0.8, "c": 0.7, "d1": 0.3, "d2": 0.2, "e1": 0.25, "e2": 0.1, "e3": 0.05})
+    families = {label: label[0] for label in board.rows}
+    assert featured(board, families, limit=3) == ("a", "d1", "e1")
+
+
 def test_published_tables_are_whole() -> None:
     for table in load():
         assert table.task in {task.value for task in Task}
