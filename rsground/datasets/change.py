@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rsground.datasets.fields import RecordError
 from rsground.datasets.files import lines
-from rsground.datasets.layout import IMAGE_ENDINGS, below, files_in, find_image
+from rsground.datasets.layout import IMAGE_ENDINGS, below, files_in, find_image, is_file
 from rsground.datasets.masks import read_mask_rle
 from rsground.datasets.reader import Entry, Reader
 from rsground.errors import LayoutError
@@ -62,7 +62,7 @@ class LevirCD(Reader):
     def annotation_files(self) -> list[Path]:
         """The labels of the split, and its list where there is one."""
         labels = [below(self.labels, name) for _, name in self._listed() if isinstance(name, str)]
-        there = [path for path in labels if path is not None and path.is_file()]
+        there = [path for path in labels if path is not None and is_file(path)]
         return there + ([self.list_file] if self.list_file is not None else [])
 
     def _names(self) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsground.contracts.dataset import BrokenRecord, Dataset
+from rsground.datasets.layout import is_file
 from rsground.errors import RsgroundError
 from rsground.types import ImageRef
 
@@ -93,7 +94,7 @@ def check_split(
             break
     found.images = len(seen)
     found.mended.update(getattr(dataset, "notes", {}))
-    files = [file for file in dataset.annotation_files() if Path(file).is_file()]
+    files = [file for file in dataset.annotation_files() if is_file(Path(file))]
     found.files, found.fingerprint = len(files), dataset.fingerprint()
     return found
 

@@ -32,10 +32,17 @@ def mentions(answer: str) -> list[Mention]:
             opened = token.end()
         elif token[0] == "</p>":
             if opened is not None:
-                phrase = _NUMBER.sub("", answer[opened : token.start()]).strip()
+                phrase = _phrase(answer[opened : token.start()])
                 start = opened - len("<p>")
             opened = None
         else:
+            if opened is not None:  # a [SEG] inside its phrase ends it
+                phrase, start = _phrase(answer[opened : token.start()]), opened - len("<p>")
+                opened = None
             found.append(Mention(phrase, (token.start() if start is None else start, token.end())))
             start = None
     return found
+
+
+def _phrase(text: str) -> str:
+    return _NUMBER.sub("", text).strip()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rsground.datasets.boxes import Frame
 from rsground.datasets.fields import RecordError, as_int, as_list, as_map, as_number, as_text, json_able, numbers
-from rsground.geometry import hbb_to_quad, quad_to_hbb, rle_area, rle_union
+from rsground.datasets.masks import rle_at
+from rsground.geometry import hbb_to_quad, polygons_to_mask, quad_to_hbb, rle_area, rle_to_mask
 from rsground.types import HBB, RLE, Quad, Region
 
 
@@ -111,28 +116,33 @@ def _join(boxes: list[HBB], quads: list[Quad], rle: RLE | None, label: str | Non
 
 def _shared(boxes: list[HBB], quads: list[Quad], union: RLE) -> list[RLE] | None:
     """Each target's part of a mask that all share; None where the boxes do not cover it or one gets nothing."""
-    outlines = [quads] if quads else []
-    if boxes:
-        outlines.append([_quad(hbb_to_quad(box)) for box in boxes])
-    elif quads:
-        outlines.append([_quad(hbb_to_quad(quad_to_hbb(quad))) for quad in quads])
-    wanted = rle_area(union)
-    for shapes in outlines:
-        parts = [_inside(union, shape) for shape in shapes]
-        if all(rle_area(part) for part in parts) and rle_area(rle_union(parts)) == wanted:
-            return parts
+    mask = rle_to_mask(union)
+    upright = boxes or [_hbb(quad_to_hbb(quad)) for quad in quads]
+    for shapes in ([quads] if quads else []) + [[_quad(hbb_to_quad(box)) for box in upright]]:
+        covered = np.zeros_like(mask)
+        parts = [_inside(mask, shape, box, covered) for shape, box in zip(shapes, upright, strict=True)]
+        if all(part is not None for part in parts) and not (mask & ~covered).any():
+            return [part for part in parts if part is not None]
     return None
 
 
-def _inside(mask: RLE, shape: Quad) -> RLE:
-    """The pixels of ``mask`` whose centres lie in ``shape``."""
-    from pycocotools import mask as coco
+def _inside(mask: NDArray[np.bool_], shape: Quad, box: HBB, covered: NDArray[np.bool_]) -> RLE | None:
+    """The pixels of ``mask`` in ``box`` whose centres lie in ``shape``, marked in ``covered``; None for none."""
+    height, width = mask.shape
+    left, top = max(int(box[0]), 0), max(int(box[1]), 0)
+    right, bottom = min(math.ceil(box[2]), width), min(math.ceil(box[3]), height)
+    if right <= left or bottom <= top:
+        return None
+    outline = polygons_to_mask([[(x - left, y - top) for x, y in shape]], (bottom - top, right - left))
+    found = mask[top:bottom, left:right] & outline
+    covered[top:bottom, left:right] |= found
+    columns, rows = np.nonzero(found.T)
+    return rle_at((columns + left) * height + rows + top, (height, width)) if len(rows) else None
 
-    from rsground.geometry import polygons_to_rle
 
-    outline = polygons_to_rle([shape], mask.size)
-    pair = [{"size": list(rle.size), "counts": rle.counts} for rle in (mask, outline)]
-    return RLE(mask.size, coco.merge(pair, intersect=True)["counts"])
+def _hbb(box: NDArray[np.float64]) -> HBB:
+    x1, y1, x2, y2 = (float(value) for value in box)
+    return (x1, y1, x2, y2)
 
 
 def _quad(corners: Any) -> Quad:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsground.datasets.fields import RecordError, short
+from rsground.datasets.layout import is_file
 from rsground.geometry import mask_to_rle, rle_from_counts
 from rsground.types import RLE, Size
 
@@ -25,7 +26,7 @@ def read_labels(path: Path, size: Size | None) -> NDArray[Any]:
     """
     from PIL import Image
 
-    if not path.is_file():
+    if not is_file(path):
         raise RecordError("missing-mask", f"there is no {path.parent.name}/{path.name}")
     try:
         with Image.open(path) as image:
@@ -77,6 +78,8 @@ def instance_rles(codes: NDArray[np.int64]) -> list[tuple[int, RLE, tuple[int, i
     height, width = codes.shape
     flat = codes.ravel(order="F")
     labelled = np.flatnonzero(flat)
+    if not len(labelled):
+        return []
     order = labelled[np.argsort(flat[labelled], kind="stable")]
     ids = flat[order]
     starts = np.flatnonzero(np.diff(ids, prepend=-1))
@@ -85,12 +88,12 @@ def instance_rles(codes: NDArray[np.int64]) -> list[tuple[int, RLE, tuple[int, i
     for start, stop in zip(starts, stops, strict=True):
         places = order[start:stop]
         column, row = divmod(int(places[0]), height)
-        found.append((int(ids[start]), _runs(places, (height, width)), (row, column)))
+        found.append((int(ids[start]), rle_at(places, (height, width)), (row, column)))
     return found
 
 
-def _runs(places: NDArray[np.intp], size: Size) -> RLE:
-    """Run lengths of the pixels at ``places``, ascending in column-major order."""
+def rle_at(places: NDArray[np.intp], size: Size) -> RLE:
+    """The mask of ``size`` (H, W) with the pixels at ``places``: at least one, ascending in column-major order."""
     breaks = np.flatnonzero(np.diff(places) > 1)
     begins = places[np.append(0, breaks + 1)]
     ends = places[np.append(breaks, len(places) - 1)] + 1

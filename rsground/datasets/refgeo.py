@@ -10,7 +10,7 @@ from typing import Any
 from rsground.datasets.boxes import checked_size
 from rsground.datasets.fields import RecordError, as_int, as_key, as_map, field, text
 from rsground.datasets.files import lines, parse_json
-from rsground.datasets.layout import below, find_image
+from rsground.datasets.layout import below, find_image, is_file
 from rsground.datasets.masks import read_mask_rle
 from rsground.datasets.reader import Entry, Reader
 from rsground.errors import LayoutError, UnknownNameError
@@ -81,7 +81,7 @@ class RefGeo(Reader):
         key = as_key(field(record, "question_id", default=number), "question_id")
         quad = frame.quad(record["poly"], "poly") if record.get("poly") else None
         mask = below(self.base / "masks" / folder, f"{Path(wanted).stem}_{key}.png")
-        rle = read_mask_rle(mask, image.size) if mask is not None and mask.is_file() else None
+        rle = read_mask_rle(mask, image.size) if mask is not None and is_file(mask) else None
         if rle is None and self._task is Task.MASK:
             return
         region = Region(hbb=frame.hbb(field(record, "bbox"), "bbox"), quad=quad, rle=rle)

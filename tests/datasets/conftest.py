@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", LAYOUTS.CASES, ids=[f"{k}-{case.id}" for k, case in enumerate(LAYOUTS.CASES)])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def layouts() -> ModuleType:
     """The module that writes the miniature layouts."""
     return LAYOUTS
