@@ -50,6 +50,7 @@ class Builder:
         self._page = Frame.of(size / 2, size / 2, angle)
         self._groups = 0
         self._rolls: list[float] = []
+        self._taken: list[tuple[float, float, float]] = []
 
     # ---- randomness -------------------------------------------------------------------------------------------
     def roll(self) -> float:
@@ -111,6 +112,14 @@ class Builder:
         """The pixel frame at (u, v) metres whose axis is turned by ``angle`` in the scene's frame."""
         x, y = self._page.locate(u * self.scale, v * self.scale)
         return Frame.of(x, y, self.angle + angle)
+
+    def claim(self, u: float, v: float, reach: float) -> bool:
+        """Whether nothing that was claimed before is within ``reach`` metres of (u, v); if so, claim it."""
+        for at_u, at_v, far in self._taken:
+            if math.hypot(u - at_u, v - at_v) < reach + far:
+                return False
+        self._taken.append((u, v, reach))
+        return True
 
     def unplace(self, x: float, y: float) -> tuple[float, float]:
         """(u, v) metres of a pixel position."""

@@ -169,7 +169,7 @@ def moved(there: Thing, what: Thing, size: int) -> Thing:
     attributes = {**there.attributes}
     if "colour" in what.attributes:
         attributes["colour"] = what.attributes["colour"]
-    return replace(there, shape=shape, win=win, paint=what.paint, height=what.height, attributes=attributes)
+    return there._replace(shape=shape, win=win, paint=what.paint, height=what.height, attributes=attributes)
 
 
 def _seen(plan: Plan, labels: NDArray[np.int32], numbers: Sequence[int] | frozenset[int], change: str) -> list[Region]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsground.contracts import Dataset
-from rsground.datasets.refer import AXES, KINDS, SceneGraph, describe, expressions
+from rsground.datasets.refer import AXES, KINDS, Expression, SceneGraph, describe, expressions
 from rsground.datasets.refer.query import to_json
 from rsground.datasets.scenes.change import ChangeScene
 from rsground.datasets.scenes.layout import VERSION, scene_rng
@@ -17,12 +18,17 @@ from rsground.datasets.scenes.scene import Scene
 from rsground.errors import LayoutError, ShapeError, UnknownNameError
 from rsground.types import Region, Sample, Task
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SPLITS: dict[str, tuple[int, int]] = {"train": (0, 10_000), "val": (1 << 30, 500), "test": (1 << 31, 1_000)}
 """Split -> (index of its first scene, scenes in it unless ``count`` says otherwise)."""
 MOST_SCENES = 1 << 30
 """Room between two splits' first indices: no count makes them overlap."""
 GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
 DEFAULT_TASKS = ("hbb", "obb", "mask", "gcg", "change")
+RARE_KINDS = ("group", "chain")
+"""Kinds of expressions that one scene in thirty and one in three allows."""
 _WORDS, _TELL = 5, 6
 
 INSTRUCTIONS = (
@@ -108,7 +114,7 @@ class ScenesDataset(Dataset):
     def _expressions(self, scene: Scene, tasks: list[Task]) -> Iterator[Sample]:
         graph, image = scene.graph, scene.image(self.split)
         rng = scene_rng(self.seed, scene.index, _WORDS)
-        for number, expression in enumerate(expressions(graph, rng, kinds=self.kinds, limit=self.per_scene)):
+        for number, expression in enumerate(self._worded(graph, rng)):
             targets = regions_by_id(graph, expression.target_ids)
             meta = {
                 **self._facts(scene),
@@ -121,6 +127,14 @@ class ScenesDataset(Dataset):
             for task in tasks:
                 ident = f"{image.uri}#{number}/{task.value}"
                 yield Sample(ident, (image,), expression.text, task, targets, meta=meta)
+
+    def _worded(self, graph: SceneGraph, rng: np.random.Generator) -> list[Expression]:
+        """Expressions about a scene; one of a kind that few scenes allow comes first, or it would hardly ever come."""
+        rare = [kind for kind in RARE_KINDS if self.kinds is None or kind in self.kinds]
+        found = expressions(graph, rng, kinds=rare, limit=1) if rare else []
+        known = {expression.text for expression in found}
+        more = expressions(graph, rng, kinds=self.kinds, limit=self.per_scene)
+        return [*found, *(expression for expression in more if expression.text not in known)][: self.per_scene]
 
     def _description(self, scene: Scene) -> Iterator[Sample]:
         """A grounded description, where there is anything to ground."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,6 +49,21 @@ class Window(NamedTuple):
         return (slice(self.y0, self.y1), slice(self.x0, self.x1))
 
 
+TILE_SIDE = 80
+"""Large boxes of ground are drawn in tiles of about this side: most lie wholly inside or outside."""
+
+
+def tiles(win: Window) -> list[Window]:
+    """The window cut into pieces of about :data:`TILE_SIDE` pixels; itself where it is not much larger."""
+    height, width = win.shape
+    down, across = max(1, round(height / TILE_SIDE)), max(1, round(width / TILE_SIDE))
+    if down * across <= 2:
+        return [win]
+    ys = [win.y0 + height * i // down for i in range(down + 1)]
+    xs = [win.x0 + width * i // across for i in range(across + 1)]
+    return [Window(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(down) for i in range(across)]
+
+
 class Cover(NamedTuple):
     """Coverage of a window and the shape's own coordinates there.
 
@@ -73,8 +87,7 @@ def _direction(angle: float) -> tuple[float, float]:
     return (round(math.cos(angle), 9), round(math.sin(angle), 9))
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """Centre (x, y) in pixels and axis direction; angles are clockwise on screen.
 
     Sines and cosines are rounded to 1e-9, which takes the last-bit differences of maths libraries out of the drawing.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +17,8 @@ VERSION = "1"
 
 DISTRICT_PIXELS = 420
 """An image side beyond which a scene is made of several places."""
+FEWEST, TRIES = 4, 6
+"""Objects a scene should hold, and how often it is tried."""
 _LAYOUT, _LOOK = 1, 2
 
 
@@ -40,15 +41,30 @@ def make_plan(seed: int, index: int, size: int) -> Plan:
     name = names[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
     low, high = ARCHETYPES[name].gsd
     gsd = round(low * (high / low) ** rng.random(), 3)
-    builder = Builder(rng, size, gsd, round(rng.random() * 2 * math.pi, 6))
-    half = size * gsd * 0.7072 + 2
-    whole = Area(0.0, 0.0, half, half)
-    if size <= DISTRICT_PIXELS:
-        ARCHETYPES[name].fill(builder, whole)
-    else:
-        _districts(builder, whole, name)
+    builder = _furnish(rng, name, size, gsd)
     things = sorted(builder.things, key=lambda thing: thing.layer)
     return Plan(size, gsd, name, tuple(things), make_look(scene_rng(seed, index, _LOOK)))
+
+
+def _furnish(rng: np.random.Generator, name: str, size: int, gsd: float) -> Builder:
+    """A place with something in it: tried again, turned and furnished anew, while it is nearly empty."""
+    half = size * gsd * 0.7072 + 2
+    for _ in range(TRIES):
+        builder = Builder(rng, size, gsd, round(rng.random() * 2 * math.pi, 6))
+        if size <= DISTRICT_PIXELS:
+            ARCHETYPES[name].fill(builder, Area(0.0, 0.0, half, half))
+        else:
+            _districts(builder, Area(0.0, 0.0, half, half), name)
+        if _count_inside(builder) >= FEWEST:
+            break
+    return builder
+
+
+def _count_inside(b: Builder) -> int:
+    """Objects whose centre lies well inside the picture."""
+    margin, far = 0.06 * b.size, 0.94 * b.size
+    frames = (thing.shape.frame for thing in b.things if thing.category is not None)
+    return sum(margin < frame.x < far and margin < frame.y < far for frame in frames)
 
 
 def _districts(b: Builder, area: Area, main: str, depth: int = 0) -> None:
@@ -108,12 +124,12 @@ def clip_to(b: Builder, area: Area, thing: Thing) -> Thing | None:
     if away + reach <= 0:
         return thing
     if thing.category is not None or thing.layer >= Layer.LOW:
-        return thing if away < -6 else None
+        return thing if away + 0.7 * reach < -4 else None
     if away >= reach:
         return None
     border = b.box(area.u, area.v, area.half_u, area.half_v)
     shape = thing.shape
-    return replace(thing, shape=Clipped(shape.frame, shape.half_u, shape.half_v, shape, border))
+    return thing._replace(shape=Clipped(shape.frame, shape.half_u, shape.half_v, shape, border))
 
 
 def make_look(rng: np.random.Generator) -> Look:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from rsground.datasets.scenes.canvas import Look
 from rsground.datasets.scenes.frames import Window
@@ -48,8 +49,7 @@ CATEGORIES: frozenset[str] = frozenset(
 """Everything the generator annotates: an instance of these is never drawn without being listed."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Thing:
+class Thing(NamedTuple):
     """One drawable: a piece of ground, decoration or an annotated object.
 
     Attributes:
@@ -77,7 +77,7 @@ class Thing:
     noun: str = "ground"
     open: bool = False
     trees: float = 0.0
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = MappingProxyType({})
     steady: bool = False
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rsground.datasets.scenes.banks import crop, noise, sensor_noise
 from rsground.datasets.scenes.canvas import Canvas, Look
-from rsground.datasets.scenes.frames import HALF, Cover, Window
+from rsground.datasets.scenes.frames import HALF, Cover, Window, tiles
 from rsground.datasets.scenes.paints import Ground
 from rsground.datasets.scenes.plan import Layer, Plan, Thing
 from rsground.datasets.scenes.shadows import ShadowMap
@@ -92,23 +92,45 @@ def _draw_layer(group: list[Placed], labels: NDArray[np.int32], canvas: Canvas |
         for side, batch in small.items()
     ]
     standing = {} if canvas is None else _cast_shadows(canvas, single, batches)
-    for number, thing, win in single:
-        if thing.shape.fills(win) and (canvas is None or thing.paint.fill(canvas, win)):
-            if thing.labelled:
-                labels[win.at] = number
-            continue
-        if isinstance(thing.paint, Ground) and number not in standing and thing.shape.is_thin(win):
-            _draw_thin(number, thing, win, labels, canvas)
-            continue
-        cover = standing.pop(number, None) or thing.shape.cover(win)
-        if canvas is not None:
-            thing.paint.apply(canvas, win, cover)
-        if thing.labelled:
-            np.copyto(labels[win.at], np.int32(number), where=cover.alpha >= HALF)
+    for placed in single:
+        _draw_single(placed, labels, canvas, standing.pop(placed.number, None))
     for batch in batches:
         label(batch.stamps, [placed.number for placed in batch.placed], labels)
         if canvas is not None:
             paint(batch.stamps, [placed.thing for placed in batch.placed], canvas)
+
+
+def _draw_single(placed: Placed, labels: NDArray[np.int32], canvas: Canvas | None, cover: Cover | None) -> None:
+    """One thing, in the way that looks at the fewest pixels."""
+    number, thing, win = placed
+    if cover is None and thing.shape.is_plain_box and isinstance(thing.paint, Ground):
+        if thing.shape.is_thin(win):
+            _draw_thin(number, thing, win, labels, canvas)
+            return
+        for tile in tiles(win):
+            if thing.shape.fills(tile):
+                _fill(number, thing, tile, labels, canvas)
+            elif not thing.shape.misses(tile):
+                _paint_window(number, thing, tile, thing.shape.cover(tile), labels, canvas)
+        return
+    _paint_window(number, thing, win, cover or thing.shape.cover(win), labels, canvas)
+
+
+def _fill(number: int, thing: Thing, win: Window, labels: NDArray[np.int32], canvas: Canvas | None) -> None:
+    """A window that lies wholly inside."""
+    if canvas is not None and not thing.paint.fill(canvas, win):
+        _paint_window(number, thing, win, thing.shape.cover(win), labels, canvas)
+    elif thing.labelled:
+        labels[win.at] = number
+
+
+def _paint_window(
+    number: int, thing: Thing, win: Window, cover: Cover, labels: NDArray[np.int32], canvas: Canvas | None
+) -> None:
+    if canvas is not None:
+        thing.paint.apply(canvas, win, cover)
+    if thing.labelled:
+        np.copyto(labels[win.at], np.int32(number), where=cover.alpha >= HALF)
 
 
 def _draw_thin(number: int, thing: Thing, win: Window, labels: NDArray[np.int32], canvas: Canvas | None) -> None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     F32 = NDArray[np.float32]
 
 
+THIN_SHARE = 0.35
+"""A box that covers less of its window is drawn pixel by pixel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """An outline in a frame, within ``half_u`` x ``half_v`` pixels of its centre."""
@@ -44,26 +48,40 @@ class Shape:
         u, v = self.frame.local(win)
         return Cover(coverage(self.depth(u, v)), u, v)
 
-    def fills(self, win: Window) -> bool:
-        """Whether the window surely lies inside, so that no coverage need be computed; here for the box."""
-        if type(self) is not Shape:
-            return False
-        frame, (x0, y0, x1, y1) = self.frame, win
-        for x, y in ((x0, y0), (x1, y0), (x0, y1), (x1, y1)):
-            dx, dy = x - frame.x, y - frame.y
-            if abs(dx * frame.cos + dy * frame.sin) > self.half_u or abs(dy * frame.cos - dx * frame.sin) > self.half_v:
-                return False
-        return True
-
     def depth(self, u: F32, v: F32) -> F32:
         """Signed distance inside the outline in pixels, a new array; here of the box."""
         across = np.float32(self.half_v) - np.abs(v)
         return np.minimum(np.float32(self.half_u) - np.abs(u), across, out=across)
 
+    @property
+    def is_plain_box(self) -> bool:
+        """Whether it is a box and nothing else, which :meth:`fills` and :meth:`misses` know all about."""
+        return type(self) is Shape
+
+    def fills(self, win: Window) -> bool:
+        """Whether a box surely holds the whole window."""
+        u, v, reach_u, reach_v = self._seen_from(win)
+        return u + reach_u <= self.half_u and v + reach_v <= self.half_v
+
+    def misses(self, win: Window) -> bool:
+        """Whether a box surely lies apart from the window, its soft edge included."""
+        u, v, reach_u, reach_v = self._seen_from(win)
+        return u - reach_u > self.half_u + 1 or v - reach_v > self.half_v + 1
+
+    def _seen_from(self, win: Window) -> tuple[float, float, float, float]:
+        """|u|, |v| of the window's centre and how far it reaches along both axes."""
+        cos, sin = self.frame.cos, self.frame.sin
+        half_x, half_y = (win.x1 - win.x0) / 2, (win.y1 - win.y0) / 2
+        dx, dy = win.x0 + half_x - self.frame.x, win.y0 + half_y - self.frame.y
+        reach_u = abs(cos) * half_x + abs(sin) * half_y
+        reach_v = abs(sin) * half_x + abs(cos) * half_y
+        return abs(dx * cos + dy * sin), abs(dy * cos - dx * sin), reach_u, reach_v
+
     def is_thin(self, win: Window) -> bool:
-        """Whether it is a box that leaves most of a large window empty: see :func:`sparse_cover`."""
+        """Whether a box leaves most of a large window empty: see :func:`sparse_cover`."""
         height, width = win.shape
-        return type(self) is Shape and height * width > 3000 and self.half_v < 0.1 * min(height, width)
+        area = height * width
+        return area > 3000 and 2 * self.half_v * math.hypot(height, width) < THIN_SHARE * area
 
     @property
     def extent(self) -> float:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GAP = 4
 """Pixels between two scenes."""
+PATIENCE = 200
+"""Scenes looked at before nearly empty ones are taken, too."""
 
 
 def contact_sheet(scenes: list[Scene], columns: int, *, outlines: bool = False) -> NDArray[np.uint8]:
@@ -57,7 +59,7 @@ def one_of_each(seed: int, size: int, per_kind: int) -> list[Scene]:
     while any(len(scenes) < per_kind for scenes in found.values()):
         scene = Scene(seed, index, size)
         kept = found[scene.plan.archetype]
-        if len(kept) < per_kind and len(scene.graph.objects) >= 4:
+        if len(kept) < per_kind and (len(scene.graph.objects) >= 4 or index > PATIENCE):
             kept.append(scene)
         index += 1
     return [scenes[k] for k in range(per_kind) for scenes in found.values()]

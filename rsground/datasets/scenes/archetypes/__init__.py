@@ -39,7 +39,7 @@ ARCHETYPES: dict[str, Archetype] = {
     "roundabout": Archetype(roads.roundabout, (0.22, 0.5), 0.7),
     "tank-farm": Archetype(industry.tank_farm, (0.3, 0.9), 1.0),
     "industrial": Archetype(industry.industrial, (0.3, 0.7), 1.0),
-    "sports": Archetype(leisure.sports, (0.35, 0.9), 1.2),
+    "sports": Archetype(leisure.sports, (0.5, 1.2), 1.2),
     "courts": Archetype(leisure.courts, (0.2, 0.5), 0.9),
     "farmland": Archetype(country.farmland, (0.4, 1.2), 0.9),
 }

@@ -118,17 +118,16 @@ def airfield(b: Builder, area: Area) -> None:
     v = area.v + b.between(-10, 10)
     _apron(b, area, v, 26)
     _taxiway(b, area, v + 50)
-    names = ("fighter",) if military else ("propeller", "propeller", "propeller", "business-jet")
-    pitch = 17.0 if military else 15.5
+    kind, pitch = ("fighter", 17.0) if military else (("propeller", 15.5) if b.chance(0.7) else ("business-jet", 24.0))
     turn = b.between(-0.4, 0.4)
     for row, across in enumerate((-13.0, 12.0)):
         group, facing = b.group(), (math.pi / 2 if row == 0 else -math.pi / 2)
         taken = b.between(0.5, 0.95)
         for i in range(int(2 * area.half_u / pitch)):
-            full, name, jitter = b.chance(taken), b.pick(names), b.between(-0.12, 0.12)
+            full, jitter = b.chance(taken), b.between(-0.12, 0.12)
             if full:
                 u = area.u - area.half_u + (i + 0.5) * pitch
-                b.sprite(name, u, v + across, facing + turn + jitter, Layer.HIGH, facts={"on": "apron", "group": group})
+                b.sprite(kind, u, v + across, facing + turn + jitter, Layer.HIGH, facts={"on": "apron", "group": group})
     u = area.u - area.half_u
     while u < area.u + area.half_u:
         half = b.between(11, 19)

@@ -57,6 +57,7 @@ def _alongside(b: Builder, area: Area, edge: float) -> None:
     while u < area.u + area.half_u:
         name = b.pick((*BIG_SHIPS, "container-ship", "tug", "barge"))
         drawn = atlas(name)
+        b.claim(u + drawn.half_u, edge + drawn.half_v, drawn.half_u)
         sail(b, name, u + drawn.half_u, edge + drawn.half_v + 2.0, b.pick_turn(0.0), under_way=False, group=group)
         u += 2 * drawn.half_u + b.between(10, 50)
 

@@ -25,8 +25,10 @@ BOATS = ("motorboat", "motorboat", "sailboat", "sailboat", "yacht")
 
 
 def sail(b: Builder, name: str, u: float, v: float, angle: float, *, under_way: bool, group: int | None = None) -> None:
-    """A ship on the water, with a wake when it moves."""
+    """A ship on the water, with a wake when it moves; none where another one already is."""
     drawn = atlas(name)
+    if group is None and not b.claim(u, v, drawn.half_u + 2):
+        return
     if under_way:
         length, width = drawn.half_u * b.between(4.5, 7.0), drawn.half_v * b.between(2.4, 3.4)
         middle = drawn.half_u * 0.96 - length / 2

@@ -1,0 +1,96 @@
+"""How fast procedural scenes are made, with their masks and boxes, and how that compares to reading stored images.
+
+    python benchmarks/performance/scenes.py --size 256 --count 150
+
+Everything runs in this one process on one core. The other side of the ratio is the cheapest thing one could do instead
+of generating: decode the same pictures from PNG and JPEG bytes in memory, and their masks from COCO run lengths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from rsground.datasets.scenes import ChangeScene, Scene
+
+
+def best(work: Callable[[int], object], first: int, count: int, rounds: int) -> float:
+    """CPU seconds per scene, the best of several rounds."""
+    least = float("inf")
+    for _ in range(rounds):
+        start = time.process_time()
+        for index in range(first, first + count):
+            work(index)
+        least = min(least, (time.process_time() - start) / count)
+    return least
+
+
+def stored(seed: int, size: int, first: int, count: int, kind: str) -> Callable[[int], object]:
+    """A function that decodes one stored scene: the picture and all its masks."""
+    shelf = {}
+    for index in range(first, first + count):
+        scene, file = Scene(seed, index, size), io.BytesIO()
+        Image.fromarray(scene.render()).save(file, format=kind)
+        rles = [item.region.rle for item in scene.graph.objects if item.region.rle is not None]
+        masks = [{"size": list(rle.size), "counts": rle.counts} for rle in rles]
+        shelf[index] = (file.getvalue(), masks)
+
+    def read(index: int) -> object:
+        data, masks = shelf[index]
+        return np.asarray(Image.open(io.BytesIO(data))), coco_mask.decode(masks) if masks else None
+
+    return read
+
+
+def measure(seed: int, size: int, count: int, rounds: int) -> dict[str, float]:
+    """Scenes per CPU second of every way, and the ratio to reading."""
+
+    def whole(index: int) -> object:
+        scene = Scene(seed, index, size)
+        return scene.render(), scene.graph
+
+    best(whole, 0, count, 1)  # fills the banks and atlases of this process
+    rates = {
+        "pixels, masks and boxes": 1 / best(whole, 0, count, rounds),
+        "masks and boxes only": 1 / best(lambda index: Scene(seed, index, size).graph, 0, count, rounds),
+        "before/after pair with change mask": 1 / best(lambda index: _pair(seed, index, size), 0, count, rounds),
+        "decode PNG and masks": 1 / best(stored(seed, size, 0, count, "PNG"), 0, count, rounds),
+        "decode JPEG and masks": 1 / best(stored(seed, size, 0, count, "JPEG"), 0, count, rounds),
+    }
+    rates["ratio generate : decode PNG"] = rates["pixels, masks and boxes"] / rates["decode PNG and masks"]
+    return rates
+
+
+def _pair(seed: int, index: int, size: int) -> object:
+    pair = ChangeScene(seed, index, size)
+    return pair.render(0), pair.render(1), pair.regions
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, nargs="+", default=[256], help="pixels a side, one or several")
+    parser.add_argument("--count", type=int, default=150, help="scenes per round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    args = parser.parse_args()
+    results = {size: measure(args.seed, size, args.count, args.rounds) for size in args.size}
+    if args.json:
+        print(json.dumps(results))
+        return
+    for size, rates in results.items():
+        print(f"{size} x {size}, {args.count} scenes, best of {args.rounds}, one core")
+        for name, rate in rates.items():
+            print(f"  {name:38s} {rate:9.2f}{'' if name.startswith('ratio') else ' /s'}")
+
+
+if __name__ == "__main__":
+    main()
