@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from rsground.builtin.tokenizer import count_tokens
 from rsground.contracts import Backbone, Prompt
 from rsground.errors import ShapeError
 from rsground.types import Generation
@@ -31,6 +32,10 @@ class Oracle(Backbone):
         if not 0.0 <= slips <= 1.0:
             raise ShapeError(f"option 'slips' must be a probability in [0, 1], got {slips}")
         self.slips = slips
+
+    def count_tokens(self, text: str) -> int | None:
+        """Length of ``text`` in tokens of a common tokenizer; None without the extra ``tokens``."""
+        return count_tokens(text)
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         return [Generation(text=self._text(prompt), finish="forced" if prompt.answer else "stop") for prompt in prompts]

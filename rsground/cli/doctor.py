@@ -22,7 +22,7 @@ _OPTIONAL = {
     "rasterio": "GeoTIFF images: pip install 'rsground[geo]'",
     "matplotlib": "static figures: pip install 'rsground[figures]'",
     "faster-coco-eval": "fast AP: pip install 'rsground[ap]'",
-    "tiktoken": "output length in tokens: pip install 'rsground[tokens]'",
+    "mistral-common": "output length in tokens: pip install 'rsground[tokens]'",
     "torch": "trained heads and backbones",
     "transformers": "vision-language backbones",
 }
