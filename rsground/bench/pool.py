@@ -99,7 +99,9 @@ class Worker:
         self.kill()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once; a second time does nothing."""
+        if self.connection.closed:
+            return
         if self.process.is_alive():
             self.process.kill()
         self.process.join(_JOIN_S)
@@ -109,6 +111,7 @@ class Worker:
 
     def why_dead(self) -> str:
         """Its end in words."""
+        self.process.join(_JOIN_S)  # its pipes close a moment before its exit code is known
         code = self.process.exitcode
         if code is None or code >= 0:
             return f"the worker process ended with exit code {code}"

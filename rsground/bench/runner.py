@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rsground.bench.environment import cores, environment
 from rsground.bench.interrupts import Interrupts, TerminatedError
+from rsground.bench.lock import LOCK
 from rsground.bench.places import Places
 from rsground.bench.plan import NO_LIMIT, Plan
 from rsground.bench.schema import STORE
@@ -160,7 +161,7 @@ def _clear(folder: Path) -> None:
     """Remove a run, and nothing else, from a folder; refuses while another process writes there."""
     if not folder.exists():
         return
-    if any(folder.iterdir()) and not (folder / STORE).is_file():
+    if any(path.name != LOCK for path in folder.iterdir()) and not (folder / STORE).is_file():
         raise StoreError(f"{folder} holds something that is no run; --fresh would not touch it, choose another --out")
     Store(folder).close()
     for path in folder.iterdir():

@@ -119,6 +119,8 @@ def test_replay_names_the_bad_line(tmp_path: Path, text: str, message: str) -> N
 
 
 def test_blind_says_one_thing() -> None:
-    first, second = load("backbone", "blind", text="<box>[[0,0,9,9]]</box>").generate([Prompt("a"), Prompt("b", answer="c")])
+    first, second = load("backbone", "blind", text="<box>[[0,0,9,9]]</box>").generate(
+        [Prompt("a"), Prompt("b", answer="c")]
+    )
     assert first.text == "<box>[[0,0,9,9]]</box>"
     assert second.text == "c"

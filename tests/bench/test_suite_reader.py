@@ -52,7 +52,8 @@ def test_reads_parts_grid_and_defaults() -> None:
 
 def test_an_entry_without_label_is_named_by_its_options() -> None:
     suite = read_suite(
-        'metrics = ["res"]\ndataset = "scenes"\n[[entry]]\nhead = {name = "codec", codec = "polygon", target = 0.9}', "x"
+        'metrics = ["res"]\ndataset = "scenes"\n[[entry]]\nhead = {name = "codec", codec = "polygon", target = 0.9}',
+        "x",
     )
     assert suite.entries[0].label == "polygon target=0.9"
 
@@ -61,7 +62,7 @@ def test_an_entry_without_label_is_named_by_its_options() -> None:
     ("change", "message"),
     [
         (("limit = 8", "limits = 8"), r"mine.toml: unknown key 'limits'. Did you mean 'limit'\?"),
-        (("grid =", "gird ="), r'entry 1 \'box \{resolution\}\': unknown key \'gird\'. Did you mean \'grid\'\?'),
+        (("grid =", "gird ="), r"entry 1 \'box \{resolution\}\': unknown key \'gird\'. Did you mean \'grid\'\?"),
         (("head =", "haed ="), r"needs the key 'head'"),
         (('name = "scenes"', 'nmae = "scenes"'), r"dataset 1: needs the key 'name'; is 'nmae' meant to be 'name'\?"),
         (("limit = 8", "limit = 0"), r"'limit' must be at least 1, got 0"),
@@ -73,7 +74,7 @@ def test_an_entry_without_label_is_named_by_its_options() -> None:
         (('"backbone.slips"', '"spine.slips"'), r"grid key 'spine.slips' must be an option of the head"),
         (('["mask"]', '["masks"]'), r"no task named 'masks'. Did you mean 'mask'\?"),
         (("limit = 8", "limit = = 8"), r"is not valid TOML: .*line 3"),
-        (('metrics = ["rec-hbb", ', 'metrics = [7, '), r"metrics: must be a name or a table with 'name', got 7"),
+        (('metrics = ["rec-hbb", ', "metrics = [7, "), r"metrics: must be a name or a table with 'name', got 7"),
     ],
 )
 def test_refuses_with_file_key_and_way_out(change: tuple[str, str], message: str) -> None:
@@ -95,7 +96,10 @@ def test_refuses_a_suite_with_nothing_to_run(key: str) -> None:
     [
         (('name = "codec"', 'name = "codecs"'), r"no head named 'codecs'. Did you mean 'codec'\?"),
         (('"text-hbb"', '"text-hb"'), r"no codec named 'text-hb'. Did you mean 'text-hbb'\?"),
-        (("{ resolution =", "{ resolutoin ="), r"no option of codec 'text-hbb' named 'resolutoin'. Did you mean 'resol"),
+        (
+            ("{ resolution =", "{ resolutoin ="),
+            r"no option of codec 'text-hbb' named 'resolutoin'. Did you mean 'resol",
+        ),
         (("backbone.slips", "backbone.slip"), r"unknown option 'slip'. Did you mean 'slips'\?"),
         (("[0.0, 0.5]", "[0.0, 5.0]"), r"'slips' must be a probability in \[0, 1\], got 5.0"),
         (('["rec-hbb"', '["rec-hb"'), r"metrics: no metric named 'rec-hb'. Did you mean 'rec-hbb'\?"),
@@ -106,7 +110,10 @@ def test_refuses_a_suite_with_nothing_to_run(key: str) -> None:
         (("count = 3", 'splt = "val"'), r"unknown option 'splt'. Did you mean 'split'\?"),
         (("count = 3", 'split = "vall"'), r"no split of data set 'scenes' named 'vall'. Did you mean 'val'\?"),
         (("limit = 8", 'executor = "locall"'), r"no executor named 'locall'. Did you mean 'local'\?"),
-        (("limit = 8", 'executor = {name = "local", worker = 2}'), r"unknown option 'worker'. Did you mean 'workers'\?"),
+        (
+            ("limit = 8", 'executor = {name = "local", worker = 2}'),
+            r"unknown option 'worker'. Did you mean 'workers'\?",
+        ),
     ],
 )
 def test_names_and_options_are_looked_up_before_anything_runs(change: tuple[str, str], message: str) -> None:
@@ -172,7 +179,7 @@ def test_an_unknown_suite_names_the_nearest() -> None:
 def test_data_argument_forms(tmp_path: Path) -> None:
     odd = tmp_path / "a:b"
     odd.mkdir()
-    words = [f"dota={tmp_path}:val", f"dota={tmp_path}", f"coco={odd}", "scenes:val?count=5&tasks=[\"mask\"]&seed=2"]
+    words = [f"dota={tmp_path}:val", f"dota={tmp_path}", f"coco={odd}", 'scenes:val?count=5&tasks=["mask"]&seed=2']
     dota_val, dota, coco, scenes = data_choices(words, 9)
     assert (dota_val.root, dota_val.split, dota_val.label) == (str(tmp_path), "val", "dota")
     assert (dota.root, dota.label) == (str(tmp_path), f"dota:{dota.split}")

@@ -68,7 +68,7 @@ class ToyData(Dataset):
     def _image(self, number: int) -> ImageRef:
         if self.files:
             return ImageRef(str(Path(self.files) / f"{number // 2}.png"), 48, 64)
-        render = (lambda: draw(48, 64, 0)) if self.unpicklable else partial(draw, 48, 64, number % 256)
+        render = (lambda: draw(48, 64, 0)) if self.unpicklable else partial(draw, 48, 64, number // 2 % 256)
         return ImageRef(f"toy:{number // 2}", 48, 64, render)
 
     def size_hint(self) -> int:
@@ -150,27 +150,6 @@ class Batcher(Backbone):
         return [Generation(text=f"0,0,{10 * len(prompts)},10") for _ in prompts]
 
 
-class DiesAtBirth(TextHead):
-    """Takes its process along when it is built, but not in the process that checks the suite."""
-
-    tasks: ClassVar[frozenset[Task]] = frozenset({Task.HBB})
-
-    def __init__(self) -> None:
-        if "RSGROUND_TOY_CHECKED" not in os.environ:
-            os.environ["RSGROUND_TOY_CHECKED"] = str(os.getpid())
-        if os.environ["RSGROUND_TOY_CHECKED"] != str(os.getpid()):
-            os._exit(9)
-
-    def _ask(self, sample: Sample) -> str:
-        return ""
-
-    def target(self, sample: Sample, view: View) -> str:
-        return ""
-
-    def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
-        return Prediction()
-
-
 class Shift(Preprocessor):
     """Shows the right half of the picture."""
 
@@ -203,14 +182,15 @@ class Count(Metric):
 
 @hookimpl
 def rsground_datasets() -> list[DatasetSpec]:
-    return [DatasetSpec(name="toy", target="toys:ToyData", summary="toy data", splits=("val", "test"), needs_root=False)]
+    return [
+        DatasetSpec(name="toy", target="toys:ToyData", summary="toy data", splits=("val", "test"), needs_root=False)
+    ]
 
 
 @hookimpl
 def rsground_heads() -> list[HeadSpec]:
     return [
         HeadSpec(name="toy", target="toys:ToyHead", summary="a toy", tasks=("hbb", "mask")),
-        HeadSpec(name="dies-at-birth", target="toys:DiesAtBirth", summary="a toy that dies", tasks=("hbb",)),
         HeadSpec(name="absent", target="toys:Absent", summary="needs what nobody has", requires=("no_such_package",)),
     ]
 
