@@ -25,8 +25,8 @@ DOWNSAMPLES: tuple[str, ...] = get_args(Downsample)
 @lru_cache(maxsize=256)
 def cell_starts(side: int, cells: int) -> NDArray[np.intp]:
     """``(cells,)`` first pixel of each cell; a cell without pixels repeats a neighbour's."""
-    starts = -(-np.arange(cells) * side // cells)  # ceil(i * side / cells)
-    starts = np.minimum(starts, side - 1).astype(np.intp)
+    ceiling = -(-np.arange(cells) * side // cells)  # ceil(i * side / cells)
+    starts: NDArray[np.intp] = np.minimum(ceiling, side - 1).astype(np.intp)
     starts.flags.writeable = False
     return starts
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from rsground.contracts.fingerprint import fingerprint_files
 from rsground.types import Sample
 
 
@@ -59,8 +60,6 @@ class Dataset(ABC):
 
     def fingerprint(self) -> str:
         """Content key of the split: equal for equal annotations, different when they change (hex digest)."""
-        from rsground.datasets.fingerprint import fingerprint_files
-
         return fingerprint_files(self.name, self.split, self.annotation_files())
 
     def annotation_files(self) -> list[Path]:

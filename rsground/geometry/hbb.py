@@ -54,7 +54,8 @@ def clip_hbb(hbb: ArrayLike, size: Size) -> Floats:
     """Boxes ``(..., 4)`` cut to an image of ``size`` (H, W); a box outside collapses onto the border (no area)."""
     height, width = size
     limits = np.array([width, height, width, height], np.float64)
-    return np.minimum(np.maximum(as_last(hbb, (4,), "hbb"), 0.0), limits)
+    clipped: Floats = np.minimum(np.maximum(as_last(hbb, (4,), "hbb"), 0.0), limits)
+    return clipped
 
 
 def hbb_to_quad(hbb: ArrayLike) -> Floats:

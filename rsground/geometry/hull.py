@@ -23,7 +23,7 @@ def convex_hull(points: ArrayLike) -> Floats:
         ShapeError: no points of two coordinates, or one that is not finite.
     """
     cloud = as_points(points)
-    cloud = cloud[np.lexsort((cloud[:, 1], cloud[:, 0]))]
+    cloud = np.take(cloud, np.lexsort((cloud[:, 1], cloud[:, 0])), axis=0)
     if len(cloud) < 2:
         return cloud
     upper = _chain(_outermost(cloud, highest=True))
