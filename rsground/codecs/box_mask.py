@@ -71,6 +71,8 @@ class BoxMask(Codec):
         regions: list[Region] = []
         blocks = list(between(text, "<box>", "</box>", notes))
         for index, block in enumerate(blocks):
+            if notes.is_full(index):
+                break
             end = blocks[index + 1][0] if index + 1 < len(blocks) else len(text)
             regions.extend(self._read_one(text, block, end, size, notes))
         if regions:

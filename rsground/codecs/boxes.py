@@ -12,7 +12,7 @@ from rsground.codecs.grammar import RuleGrammar
 from rsground.codecs.mend import box_in_pixels, nothing_found, number_lists
 from rsground.codecs.quantise import check_resolution, quantise_box
 from rsground.codecs.rules import Repeat, chain
-from rsground.codecs.scan import Notes, between, cut
+from rsground.codecs.scan import MAX_FOUND, Notes, between, cut
 from rsground.types import Region, Size
 
 MAX_REGIONS = 200
@@ -70,7 +70,7 @@ class TextBox(Codec):
         text = cut(text, notes)
         regions: list[Region] = []
         blocks = list(between(text, "<box>", "</box>", notes))
-        for block in blocks:
+        for block in blocks[:MAX_FOUND]:
             for values, span in number_lists(text, block, 4, notes):
                 box = box_in_pixels(values, size, self.resolution, notes, span)
                 regions.append(Region(hbb=box, span=span))

@@ -21,7 +21,9 @@ def usable(found: Iterable[Group], count: int, notes: Notes, end: int) -> Iterat
         notes: where issues go.
         end: where the text ends; an open group there was cut off.
     """
-    for group in found:
+    for seen, group in enumerate(found):
+        if notes.is_full(seen):
+            return
         if group.bad:
             notes.add("bad-number", f"{group.bad[0]!r} is no usable number", group.span)
         elif len(group.numbers) < count:

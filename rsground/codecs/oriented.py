@@ -16,7 +16,7 @@ from rsground.codecs.grammar import RuleGrammar
 from rsground.codecs.mend import clip, nothing_found, number_lists
 from rsground.codecs.quantise import check_resolution, quantise, round_half_up
 from rsground.codecs.rules import Repeat, chain
-from rsground.codecs.scan import Notes, Span, between, cut
+from rsground.codecs.scan import MAX_FOUND, Notes, Span, between, cut
 from rsground.errors import ShapeError
 from rsground.geometry import CONVENTIONS, Convention, canonical_quad, obb_to_quad, quad_to_obb
 from rsground.types import Quad, Region, Size
@@ -82,7 +82,7 @@ class TextOBB(Codec):
         text = cut(text, notes)
         regions: list[Region] = []
         blocks = list(between(text, "<obb>", "</obb>", notes))
-        for block in blocks:
+        for block in blocks[:MAX_FOUND]:
             for values, span in number_lists(text, block, 5, notes):
                 regions.append(Region(quad=self._quad(values, size, notes, span), span=span))
         if regions:

@@ -74,6 +74,8 @@ class PointSet(Codec):
         regions: list[Region] = []
         start = 0
         for line in text.splitlines(keepends=True):
+            if notes.is_full(len(regions)):
+                break
             sets = _point_sets(text, (start, start + len(line)), notes)
             start += len(line)
             regions.extend(self._regions(sets, size, notes))
@@ -205,7 +207,9 @@ def _point_sets(text: str, span: Span, notes: Notes) -> list[tuple[list[float], 
     if marks and depth and text[marks[-1]] in "{[":
         pieces.append((start, span[1]))
         notes.add("truncated", "a set of points is not closed", (start, span[1]))
-    for piece in pieces:
+    for seen, piece in enumerate(pieces):
+        if notes.is_full(seen):
+            break
         listed = groups(text, piece)
         numbers = [value for group in listed for value in group.numbers]
         bad = next((group.bad[0] for group in listed if group.bad), None)

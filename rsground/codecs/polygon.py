@@ -68,8 +68,9 @@ class PolygonText(Codec):
         regions: list[Region] = []
         blocks = list(between(text, OPENING, CLOSING, notes))
         for block in blocks:
-            for span in split(text, block, "|"):
-                rings = [ring for part in split(text, span, ";") for ring in self._rings(text, part, size, notes)]
+            for span in split(text, block, "|", notes):
+                parts = split(text, span, ";", notes)
+                rings = [ring for part in parts for ring in self._rings(text, part, size, notes)]
                 if rings:
                     regions.append(Region(polygons=tuple(rings), span=span))
         return polygon_reading(self.name, text, blocks, regions, notes)
@@ -125,16 +126,18 @@ def _on_a_line(points: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> boo
     return bool(np.all(np.abs(away[:, 0] * far[1] - away[:, 1] * far[0]) < 1e-9))
 
 
-def split(text: str, span: Span, mark: str) -> list[Span]:
+def split(text: str, span: Span, mark: str, notes: Notes) -> list[Span]:
     """Spans of the parts between a separator."""
-    found, start = [], span[0]
-    while True:
+    found: list[Span] = []
+    start = span[0]
+    while not notes.is_full(len(found)):
         end = text.find(mark, start, span[1])
         if end < 0:
             found.append((start, span[1]))
             return found
         found.append((start, end))
         start = end + 1
+    return found
 
 
 def polygon_reading(name: str, text: str, blocks: list[Span], regions: list[Region], notes: Notes) -> Reading:

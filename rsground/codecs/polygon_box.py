@@ -71,7 +71,7 @@ class PolygonBox(Codec):
         regions: list[Region] = []
         blocks = list(between(text, OPENING, CLOSING, notes))
         for block in blocks:
-            for span in split(text, block, "|"):
+            for span in split(text, block, "|", notes):
                 regions.extend(self._read_one(text, span, size, notes))
         return polygon_reading(self.name, text, blocks, regions, notes)
 
@@ -113,7 +113,7 @@ class PolygonBox(Codec):
             notes.add("truncated", "a box without vertices", span)
             return [Region(hbb=box, span=span)]
         frame = self._frame(box)
-        parts = split(text, (colon + 1, span[1]), RING_END)
+        parts = split(text, (colon + 1, span[1]), RING_END, notes)
         rings = [ring for part in parts if (ring := self._ring(text[slice(*part)], frame, notes, part)) is not None]
         return [Region(hbb=box, polygons=tuple(rings) if rings else None, span=span)]
 

@@ -14,6 +14,8 @@ from rsground.types import Issue
 
 MAX_TEXT = 200_000
 """Characters that are read; the longest valid answer is far shorter."""
+MAX_FOUND = 1000
+"""Regions (or rings) read from one answer; codecs write far fewer."""
 MAX_NUMBER_CHARS = 24
 HUGE = 1e7
 """No coordinate in any format reaches this."""
@@ -54,6 +56,12 @@ class Notes:
         """Note one issue; ``detail`` is cut to a line."""
         if len(self.issues) < MAX_ISSUES:
             self.issues.append(Issue(code, detail[:160], span))
+
+    def is_full(self, found: int) -> bool:
+        """Whether so many regions are enough; notes that the rest was not read."""
+        if found >= MAX_FOUND and not any(issue.code == "too-long" for issue in self.issues):
+            self.issues.append(Issue("too-long", f"more than {MAX_FOUND} regions, the rest was not read"))
+        return found >= MAX_FOUND
 
     def done(self) -> tuple[Issue, ...]:
         """All of them."""

@@ -45,6 +45,8 @@ class Qwen25VL(Codec):
         text = cut(text, notes)
         regions: list[Region] = []
         for start, end in _objects(text):
+            if notes.is_full(len(regions)):
+                break
             for values, span in list(number_lists(text, (start, _list_end(text, start, end)), 4, notes))[:1]:
                 label = _label(text, start, end)
                 regions.append(Region(hbb=self._box(values, size, notes, span), label=label, span=span))

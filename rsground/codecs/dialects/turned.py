@@ -75,8 +75,10 @@ class GeoChat(BoxDialect):
         if reading.regions:
             return reading
         notes = Notes()
-        regions = []
+        regions: list[Region] = []
         for values, _, span in VRSBench().found(cut(text, notes)):
+            if notes.is_full(len(regions)):
+                break
             notes.add("too-few-numbers", "no angle, read as 0", span)
             region = self.region([*(float(value) for value in values), 0.0], size, notes, span)
             regions.append(replace(region, span=span))

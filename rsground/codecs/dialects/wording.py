@@ -83,10 +83,12 @@ class BoxDialect(Codec):
         """Boxes worded as the format has them, wherever they stand; failing that, numbers in any brackets."""
         notes = Notes()
         text = cut(text, notes)
-        regions = [
-            _labelled(self.region([float(value) for value in values], size, notes, span), label, span)
-            for values, label, span in self.found(text)
-        ]
+        regions: list[Region] = []
+        for values, label, span in self.found(text):
+            if notes.is_full(len(regions)):
+                break
+            region = self.region([float(value) for value in values], size, notes, span)
+            regions.append(_labelled(region, label, span))
         if regions:
             return Reading(tuple(regions), notes.done(), dialect=self.name)
         if text.strip() == self.wording.nothing:
