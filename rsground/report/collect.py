@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -186,7 +187,7 @@ def _facts(run: Run, problems: list[str]) -> RunFacts:
     return RunFacts(
         suite=run.name,
         title=run.summary,
-        created=run.created,
+        created=_moment(run.created),
         command=_command(environment.get("command")),
         seeds=run.seeds,
         versions=_versions(environment),
@@ -194,6 +195,17 @@ def _facts(run: Run, problems: list[str]) -> RunFacts:
         complete=run.complete,
         progress=f"{stored:,} of {total:,} answers" if total is not None else f"{stored:,} answers so far",
     )
+
+
+def _moment(text: str) -> str:
+    """An ISO 8601 moment as ``2026-03-01 10:00 UTC``; any other text as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    if moment.tzinfo is None:
+        return f"{moment:%Y-%m-%d %H:%M}"
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _versions(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -97,7 +97,7 @@ def _in_turns(orders: Mapping[str, Sequence[int]], images: NDArray[np.int64], co
 def failures_of(
     run: Run, dataset: str, board: Board, usage: Mapping[str, Mapping[str, NDArray[Any]]]
 ) -> tuple[Failure, ...]:
-    """The worst answers of every system: those that never came, the unreadable ones, then by score, lowest first."""
+    """The worst answers of every system, worst first: those that never came, then by score (unreadable ones have 0)."""
     each = max(3, _FAILURES // max(1, len(board.rows)))
     seed = run.seeds[0] if run.seeds else None
     size = len(run.image_codes(dataset))
@@ -107,7 +107,12 @@ def failures_of(
         places = _worst(values, usage[label], each)
         found = {one.index: one for one in run.answers(label, dataset, places, seed)}
         rows += [_failure(label, found[place], _known(values[place])) for place in places if place in found]
-    return tuple(rows)
+    return tuple(sorted(rows, key=_badness))
+
+
+def _badness(row: Failure) -> tuple[int, float]:
+    """Answers that never came first, unreadable ones next, then by score."""
+    return (0 if row.error else 1, -1.0 if row.score is None else row.score)
 
 
 def _worst(values: NDArray[np.float64], usage: Mapping[str, NDArray[Any]], count: int) -> list[int]:

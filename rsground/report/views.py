@@ -101,7 +101,8 @@ def overview(data: ReportData) -> BoardTable | None:
     several = len({block.label for block, _ in boards}) > 1
     columns = [Column("rank", "#"), Column("system", "system", numeric=False)]
     for place, (block, board) in enumerate(boards):
-        title = f"{block.label}: {board.primary}" if several else board.primary
+        title = f"{board.metric} {board.primary}"
+        title = f"{block.label}: {title}" if several else title
         columns.append(Column(f"score:{place}", title, f"{board.metric} on {block.label}", group="scores"))
     labels = _by_mean_rank([board for _, board in boards], [system.label for system in data.systems])
     rows = []
@@ -121,11 +122,21 @@ def overview(data: ReportData) -> BoardTable | None:
 
 
 def _by_mean_rank(boards: Sequence[Board], labels: Sequence[str]) -> tuple[str, ...]:
+    """Labels by their mean rank over the boards that have them; equal scores share a rank, ties keep their order."""
     ranks: dict[str, list[int]] = {label: [] for label in labels}
     for board in boards:
-        for rank, label in enumerate(board.ranking()):
-            ranks.setdefault(label, []).append(rank)
+        for label in board.rows:
+            ranks.setdefault(label, []).append(_rank(board, label))
     return tuple(sorted(ranks, key=lambda label: sum(ranks[label]) / len(ranks[label]) if ranks[label] else math.inf))
+
+
+def _rank(board: Board, label: str) -> int:
+    """How many systems are better; that of the last one where it has no score."""
+    values = [row[board.primary].value for row in board.rows.values() if board.primary in row]
+    own = board.rows[label].get(board.primary, Score(math.nan)).value
+    if math.isnan(own):
+        return len(board.rows)
+    return sum(value > own if board.higher_is_better else value < own for value in values)
 
 
 def _placed(

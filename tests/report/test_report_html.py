@@ -11,7 +11,7 @@ import pytest
 
 from rsground.report import html
 from rsground.report.html import script_json
-from rsground.report.model import ReportData
+from rsground.report.model import ReportData, Score
 
 VOID = {"meta", "input", "br", "img", "link", "hr", "source", "col"}
 HANDLERS = re.compile(r"^on[a-z]+$")
@@ -217,3 +217,18 @@ def test_a_picture_that_cannot_be_read_says_why(report: ReportData) -> None:
 
 def test_size_stays_bounded(long_report: ReportData) -> None:
     assert len(html.render(long_report)) < 1_500_000
+
+
+def test_overview_tells_protocols_apart_and_ranks_ties_alike(report: ReportData) -> None:
+    from dataclasses import replace
+
+    from rsground.report.views import overview
+
+    block = report.datasets[0]
+    first = block.boards[0]
+    flat = {label: {"gIoU": Score(1.0)} for label in reversed(first.rows)}
+    other = replace(first, metric="res-lisa", rows=flat)
+    found = overview(replace(report, datasets=(replace(block, boards=(first, other)),)))
+    assert found is not None
+    assert [column.title for column in found.table.columns[2:]] == ["res/strict gIoU", "res-lisa gIoU"]
+    assert found.table.labels == first.ranking()
