@@ -28,11 +28,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from PIL import Image
+
 from rsground.datasets.checking import check_split
 from rsground.errors import RsgroundError
 from rsground.registry import load_dataset
 
 LAYOUTS = Path(__file__).resolve().parents[1] / "tests" / "datasets" / "layouts.py"
+IMAGES = (".png", ".jpg", ".tif")
 SECONDS = 20.0
 """A round that takes longer hangs."""
 ODD: tuple[Any, ...] = (
@@ -165,6 +168,20 @@ def _damaged(document: Any, rng: random.Random) -> Any:
     return document
 
 
+def replace_image(path: Path, rng: random.Random) -> str:
+    """A sound image in its place: of one colour, of another mode or size."""
+    mode = rng.choice(("L", "RGB", "RGBA", "1", "I;16") if path.suffix != ".jpg" else ("L", "RGB", "CMYK"))
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except OSError:  # damaged before
+        width, height = 40, 30
+    if rng.random() < 0.3:
+        width, height = rng.choice(((1, 1), (width + 1, height), (height, width)))
+    Image.new(mode, (width, height), rng.choice((0, 1, "white")) if mode != "I;16" else rng.choice((0, 300))).save(path)
+    return f"image {mode}"
+
+
 def damage(path: Path, rng: random.Random) -> str:
     """Damage a file in one way; answers which."""
     data = path.read_bytes()
@@ -173,6 +190,8 @@ def damage(path: Path, rng: random.Random) -> str:
         if changed is not None:
             path.write_bytes(changed)
             return "json"
+    if path.suffix in IMAGES and rng.random() < 0.4:
+        return replace_image(path, rng)
     how = rng.choice(BYTES)
     path.write_bytes(how(data, rng))
     return how.__name__
@@ -231,7 +250,7 @@ def fuzz(
         root = folder / "now"
         shutil.copytree(master, root)
         files = sorted(path for path in root.rglob("*") if path.is_file())
-        notes = [path for path in files if path.suffix not in (".jpg", ".png", ".tif")]
+        notes = [path for path in files if path.suffix not in IMAGES]
         pool = notes if notes and rng.random() < 0.8 else files
         path = rng.choice(pool)
         how = " + ".join(damage(path, rng) for _ in range(rng.choice((1, 1, 2))))

@@ -18,7 +18,6 @@ from rsground.types import Region, Sample, Task
 _IMAGES = (
     "final_images_llava",
     "images/final_images_llava",
-    "share/softwares/kartik/GeoChat_finetuning",
     "images",
     ".",
 )
