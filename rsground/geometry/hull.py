@@ -22,8 +22,8 @@ def convex_hull(points: ArrayLike) -> Floats:
     Raises:
         ShapeError: no points of two coordinates, or one that is not finite.
     """
-    cloud = as_points(points)
-    cloud = np.take(cloud, np.lexsort((cloud[:, 1], cloud[:, 0])), axis=0)
+    given = as_points(points)
+    cloud: Floats = given[np.lexsort((given[:, 1], given[:, 0]))]
     if len(cloud) < 2:
         return cloud
     upper = _chain(_outermost(cloud, highest=True))
