@@ -115,11 +115,14 @@ class Builder:
 
     def claim(self, u: float, v: float, reach: float) -> bool:
         """Whether nothing that was claimed before is within ``reach`` metres of (u, v); if so, claim it."""
-        for at_u, at_v, far in self._taken:
-            if math.hypot(u - at_u, v - at_v) < reach + far:
-                return False
-        self._taken.append((u, v, reach))
-        return True
+        free = self.is_free(u, v, reach)
+        if free:
+            self._taken.append((u, v, reach))
+        return free
+
+    def is_free(self, u: float, v: float, reach: float) -> bool:
+        """Whether nothing that was claimed is within ``reach`` metres of (u, v)."""
+        return all(math.hypot(u - at_u, v - at_v) >= reach + far for at_u, at_v, far in self._taken)
 
     def unplace(self, x: float, y: float) -> tuple[float, float]:
         """(u, v) metres of a pixel position."""

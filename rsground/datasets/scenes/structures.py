@@ -184,6 +184,7 @@ def drive(
         along = start + b.between(0, mean_gap)
         while along < stop - 4:
             big = b.chance(large)
+            along += 6 if big else 0  # room ahead of a lorry's bumper
             name = b.pick(LARGE_VEHICLES) if big else b.pick(SMALL_VEHICLES)
             at_u, at_v = u + along * cos - across * sin, v + along * sin + across * cos
             wobble = b.between(-0.02, 0.02)
@@ -199,13 +200,14 @@ def drive_curve(b: Builder, course: Ribbon, lanes: tuple[tuple[float, bool], ...
     for across, forward in lanes:
         at = b.between(0, 100 / traffic)
         while True:
+            big = b.chance(0.2)
+            at += 6 if big else 0
             i = int(at / step)
             if i >= n - 2:
                 break
             slope = float(course.course[i + 1] - course.course[i]) / course.step
             x, y = course.frame.locate(i * course.step - course.half_u, float(course.course[i]) + across * b.scale)
             u, v = b.unplace(x, y)
-            big = b.chance(0.2)
             heading = course.frame.angle - b.angle + math.atan(slope) + (0 if forward else math.pi)
             b.sprite(b.pick(LARGE_VEHICLES if big else SMALL_VEHICLES), u, v, heading, facts={"on": "road"})
             at += (22 if big else 10) + b.between(0, 200 / traffic)

@@ -14,7 +14,7 @@ from rsground.geometry.rle import rle_to_mask
 
 @pytest.fixture(scope="module")
 def pairs() -> list[ChangeScene]:
-    return [ChangeScene(2, index, 192) for index in range(40)]
+    return [ChangeScene(2, index, 192) for index in range(28)]
 
 
 def test_the_mask_is_the_union_of_what_came_and_what_went(pairs):

@@ -24,7 +24,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    return list(ScenesDataset(None, "val", count=80, size=192))
+    return list(ScenesDataset(None, "val", count=50, size=192))
 
 
 def test_an_expression_picks_exactly_its_targets(samples):
@@ -39,7 +39,7 @@ def test_an_expression_picks_exactly_its_targets(samples):
         picked = evaluate(from_json(sample.meta["query"]), graph)
         assert tuple(item.region for item in graph.by_id(picked)) == sample.targets, sample.expression
         checked += 1
-    assert checked > 200
+    assert checked > 150
 
 
 def test_every_axis_occurs():

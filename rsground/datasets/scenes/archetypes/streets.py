@@ -30,6 +30,9 @@ def residential(b: Builder, area: Area) -> None:
         cross = u
     else:
         cross = math.inf
+    if b.chance(0.25):
+        row = rows // 2 + b.whole(-1, 0) + 0.27 * b.pick_sign()
+        _pocket_park(b, area.u + b.between(-20, 20), area.v - area.half_v + (row - 0.5) * depth + shift)
     for row in range(rows):
         v = area.v - area.half_v + row * depth + shift - depth / 2
         gain = b.shade(0.06)
@@ -40,8 +43,6 @@ def residential(b: Builder, area: Area) -> None:
                 width = plot * b.between(0.85, 1.25)
                 _plot(b, u + width / 2, v, side, width, wide, pools, abs(u + width / 2 - cross) > width / 2 + 6)
                 u += width
-    if b.chance(0.25):
-        _pocket_park(b, area.u + b.between(-20, 20), area.v + b.between(-20, 20))
 
 
 def _plot(b: Builder, u: float, v: float, side: int, width: float, street: float, pools: float, clear: bool) -> None:
@@ -56,7 +57,7 @@ def _plot(b: Builder, u: float, v: float, side: int, width: float, street: float
         b.pick(SMALL_VEHICLES),
         b.pick_turn(math.pi / 2),
     )
-    if not clear:
+    if not clear or not b.is_free(u, v + side * (setback + half_v), half_u + 3):
         return
     reach = setback + half_v
     material = b.pick(("sidewalk", "paving", "old-asphalt"))
@@ -73,9 +74,11 @@ def _plot(b: Builder, u: float, v: float, side: int, width: float, street: float
 
 
 def _pocket_park(b: Builder, u: float, v: float) -> None:
-    b.ground(b.box(u, v, 26, 17), "lawn", Layer.MARK, gain=b.shade(0.08))
+    """A court on a lawn in place of a house or two."""
+    b.claim(u, v, 19)
+    b.ground(b.box(u, v, 22, 11), "lawn", Layer.FLAT, gain=b.shade(0.08))
     design = b.pick(("basketball", "tennis-plain", "tennis-blue"))
-    b.sprite(design, u - 3, v, b.pick_turn(0.0), Layer.MARK, facts={"on": "grass"})
+    b.sprite(design, u, v, b.pick_turn(0.0), Layer.FLAT, facts={"on": "grass"})
 
 
 def town(b: Builder, area: Area) -> None:
