@@ -37,11 +37,12 @@ def read_grid(body: str, span: Span, shape: Size, notes: Notes) -> tuple[NDArray
     """
     rows = read_rows(body, span[0], notes) if "*" in body else read_raw(body, span[0], notes)
     label = next((row.label for row in rows if row.label), "")
-    widths = {len(row.cells) for row in rows if row.cells}
+    widths = {len(row.cells) for row in rows}
+    if len(rows) == shape[0] and widths == {shape[1]}:
+        return _stack(rows, shape), label
+    widths.discard(0)
     if not widths:
         return None, label
-    if len(rows) == shape[0] and widths == {shape[1]} and all(row.cells for row in rows):
-        return _stack(rows, shape), label
     if _is_whole_stream(rows, shape):
         notes.add("row-count", f"{len(rows)} rows, {shape[0]} are needed; the cells were taken as one stream", span)
         return _stack(rows, shape), label

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from rsground.codecs.scan import MAX_NUMBER_CHARS, Notes, Span
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 ROW_END = "\n "
@@ -25,6 +23,7 @@ BACKGROUND = frozenset({"0", "others", "background"})
 """Labels that always mean background, whatever their order; compared in lower case."""
 MAX_CELLS = 256 * 256
 _CACHED_ROW_CHARS = 512
+_CACHED_RUN_CHARS = 64
 _ROW_BREAK = re.compile(r"[\r\n;]+")
 
 
@@ -42,6 +41,15 @@ class Row(NamedTuple):
     label: str = ""
 
 
+class _Run(NamedTuple):
+    """One run as read: its cell byte, its length, its label unless that says no more, and what is wrong with it."""
+
+    value: bytes
+    length: int
+    label: str = ""
+    fault: tuple[str, str] | None = None
+
+
 def write_rows(grid: NDArray[np.bool_], labels: tuple[str, str]) -> str:
     """The grid's rows as text, without tags.
 
@@ -55,9 +63,14 @@ def write_rows(grid: NDArray[np.bool_], labels: tuple[str, str]) -> str:
 
 @lru_cache(maxsize=8192)
 def _write_row(row: bytes, labels: tuple[str, str]) -> str:
-    cells = np.frombuffer(row, np.uint8)
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(cells)) + 1, [len(row)])).tolist()
-    return RUN_END.join(f"{labels[row[start]]} *{end - start}" for start, end in pairwise(starts))
+    runs: list[str] = []
+    at, value = 0, row[0]
+    while at < len(row):
+        end = row.find(1 - value, at)
+        end = len(row) if end < 0 else end
+        runs.append(f"{labels[value]} *{end - at}")
+        at, value = end, 1 - value
+    return RUN_END.join(runs)
 
 
 def read_rows(body: str, offset: int, notes: Notes) -> list[Row]:
@@ -72,12 +85,11 @@ def read_rows(body: str, offset: int, notes: Notes) -> list[Row]:
         lines = [line for line in _ROW_BREAK.split(body) if line.strip()]
     else:
         lines = [line for line in body.split("\n") if line and not line.isspace()]
-    rows: list[Row] = []
-    for line in lines:
-        row = _read_short_row(line) if len(line) <= _CACHED_ROW_CHARS else _read_row(line)
-        rows.append(row)
-        for code, detail in row.faults:
-            notes.add(code, f"row {len(rows)}: {detail}", _span_of(body, offset))
+    rows = [_read_short_row(line) if len(line) <= _CACHED_ROW_CHARS else _read_row(line) for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if row.faults:
+            for code, detail in row.faults:
+                notes.add(code, f"row {number}: {detail}", _span_of(body, offset))
     return rows
 
 
@@ -91,24 +103,33 @@ def _read_row(line: str) -> Row:
     faults: list[tuple[str, str]] = []
     found = ""
     total = 0
-    for run in line.split("|"):
-        label, star, count_text = run.rpartition("*")
-        label, count_text = label.strip(), count_text.strip()
-        count = _count(count_text)
-        if not star or not label or count is None:
-            faults.append(("bad-run", f"{run.strip()[:40]!r} is no run 'label *count'"))
-            continue
-        value = b"\0"
-        if label.lower() not in BACKGROUND:
-            value = b"\1"
-            if label != "1":
-                found = found or label
-                if not any(map(str.isalpha, label)):
-                    faults.append(("unknown-label", f"{label[:40]!r}, read as object"))
-        count = min(count, MAX_CELLS - total)
+    for text in line.split("|"):
+        run = _read_short_run(text) if len(text) <= _CACHED_RUN_CHARS else _read_run(text)
+        if run.fault is not None:
+            faults.append(run.fault)
+        found = found or run.label
+        count = min(run.length, MAX_CELLS - total)
         total += count
-        parts.append(value * count)
+        parts.append(run.value * count)
     return Row(b"".join(parts), tuple(faults), found)
+
+
+@lru_cache(maxsize=4096)
+def _read_short_run(text: str) -> _Run:
+    return _read_run(text)
+
+
+def _read_run(text: str) -> _Run:
+    label, star, count_text = text.rpartition("*")
+    label, count = label.strip(), _count(count_text.strip())
+    if not star or not label or count is None:
+        return _Run(b"\0", 0, "", ("bad-run", f"{text.strip()[:40]!r} is no run 'label *count'"))
+    if label.lower() in BACKGROUND:
+        return _Run(b"\0", count)
+    if label == "1":
+        return _Run(b"\1", count)
+    is_odd = not any(map(str.isalpha, label))
+    return _Run(b"\1", count, label, ("unknown-label", f"{label[:40]!r}, read as object") if is_odd else None)
 
 
 def _count(text: str) -> int | None:
