@@ -114,7 +114,6 @@ def measured(read: Callable[[Path], int], path: Path) -> tuple[int, float, float
 
 
 def _inside(read: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
-    (path.parent / "none.json").write_text("[]")
     import rsground.datasets.coco
     import rsground.datasets.pickle_safe  # noqa: F401
 
@@ -142,8 +141,8 @@ def main() -> None:
             make(path, max(int(full * args.scale), 1))
             rounds = [(measured(ours, path), measured(theirs, path)) for _ in range(args.rounds)]
             assert all(one[0] == two[0] for one, two in rounds)
-            (_, t1, m1), (_, t2, m2) = (min(pair[k] for pair in rounds) for k in (0, 1))
             t1, t2 = (min(pair[k][1] for pair in rounds) for k in (0, 1))
+            m1, m2 = (min(pair[k][2] for pair in rounds) for k in (0, 1))
             megabytes = path.stat().st_size / 1e6
             print(
                 f"{name:14} {rounds[0][0][0]:7} records, {megabytes:6.0f} MB file | ours {t1:6.2f} s, {m1:6.0f} MB | "
