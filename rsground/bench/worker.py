@@ -51,8 +51,11 @@ def main(connection: Connection, jobs: Sequence[Job], marker: Any) -> None:
     tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
     bench = Workbench(jobs)
-    while (task := tasks.get()) is not None:
-        _work(bench, task, connection, marker)
+    try:
+        while (task := tasks.get()) is not None:
+            _work(bench, task, connection, marker)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(1)  # the parent was killed; there is nobody to tell
     bench.close()
 
 
