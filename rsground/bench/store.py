@@ -14,7 +14,7 @@ from rsground.bench.lock import FolderLock
 from rsground.bench.places import Places
 from rsground.bench.plan import Plan
 from rsground.bench.records import dumps, sample_to_json
-from rsground.bench.results import check_store
+from rsground.bench.run_parts import check_store
 from rsground.bench.schema import APPLICATION_ID, STORE, TABLES, VERSION
 from rsground.contracts import Notice, Outcome
 from rsground.errors import StoreError
