@@ -59,7 +59,7 @@ class Canvas:
         x, y = self.look.offset
         if isinstance(win, Spans):
             bank = texture(name)
-            return bank.reshape(3, -1).take(((win.y + y) % TILE) * TILE + (win.x + x) % TILE, axis=1)
+            return bank.reshape(3, -1).take(((win.y + y) & (TILE - 1)) * TILE + ((win.x + x) & (TILE - 1)), axis=1)
         height, width = win.shape
         piece: F32 = crop(texture(name), x + win.x0, y + win.y0, width, height)
         return piece
