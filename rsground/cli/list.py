@@ -64,13 +64,14 @@ def _print_offers(found: Registry, kind: str, as_json: bool) -> None:
     if as_json:
         _print_json([_row(offer) for offer in offers.values()])
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("name", "tasks", "summary", "from", "state", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name, offer in offers.items():
         tasks = " ".join(getattr(offer.spec, "tasks", ()))
         state = f"needs {', '.join(offer.missing)}" if offer.missing else "ready"
-        table.add_row(name, tasks or "-", offer.spec.summary, offer.distribution, state)
+        table.add_row(*map(escape, (name, tasks or "-", offer.spec.summary, offer.distribution, state)))
     _print_table(table, found)
 
 

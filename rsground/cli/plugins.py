@@ -54,7 +54,7 @@ def _list(*, as_json: bool) -> int:
     for row in rows:
         offers = ", ".join(f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in row["offers"].items())
         style = "green" if row["state"] == "ready" else "yellow"
-        table.add_row(row["plugin"], row["distribution"], offers or "-", Text(row["state"], style))
+        table.add_row(Text(row["plugin"]), Text(row["distribution"]), offers or "-", Text(row["state"], style))
     Console().print(table)
     return 0
 

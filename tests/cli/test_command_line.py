@@ -50,6 +50,16 @@ def test_list_as_json_is_json_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"name", "summary", "tasks", "plugin", "distribution", "missing"} == set(rows[0])
 
 
+def test_list_shows_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "codecs"]) == 0
+    from rsground.registry import registry
+
+    bracketed = [o.spec.summary for o in registry().offers("codec").values() if "[" in o.spec.summary]
+    assert bracketed, "this test needs a summary with brackets"
+    shown = "".join(capsys.readouterr().out.split())
+    assert all(summary.split("[", 1)[1][:4].strip() in shown for summary in bracketed)
+
+
 def test_version() -> None:
     done = subprocess.run([sys.executable, "-m", "rsground", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("rsground 0.")
