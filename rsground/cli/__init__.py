@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit status: 0 done, 1 an error that was told, 2 a bad command line."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [*(sys.argv[1:] if argv is None else argv)]  # 'list' is a submodule here once it has run
     name = words[0] if words else ""
     try:
         if not name or name.startswith("-"):

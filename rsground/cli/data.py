@@ -15,7 +15,15 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
 """Subcommand → (module, one-line help); a module is imported when its subcommand runs."""
 
 EPILOG = "subcommands:\n" + "\n".join(f"  {name:<6} {summary}" for name, (_, summary) in SUBCOMMANDS.items())
-EPILOG += "\n\n'rsground data SUBCOMMAND --help' tells more."
+EPILOG += """
+
+examples:
+  rsground data check rrsis-d /data/rrsisd --split val
+  rsground data show dior-rsvg /data/DIOR_RSVG
+  rsground data refer --from coco /data/isaid --out /data/isaid-refer
+
+'rsground data SUBCOMMAND --help' tells more.
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
