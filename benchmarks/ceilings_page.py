@@ -69,17 +69,23 @@ def section(run: Run, dataset: str, replicates: int) -> Iterator[str]:
 
 def line(run: Run, system: str, dataset: str, areas: np.ndarray, replicates: int) -> str:
     """One system's row."""
-    masks = run.columns(system, dataset, "res")
     usage = run.usage(system, dataset)
-    sizes = areas[masks.index]
-    found = masks.columns["target"] > 0
-    vanished = (masks.columns["intersection"] == 0) & found
+    scored = {row.label for row in run.metrics_of(dataset)}
+    boxes = [run.columns(system, dataset, name) for name in ("rec-hbb", "rec-obb")]
     cells = [
         system,
         f"{usage['chars'].mean():.0f}",
         "-" if np.isnan(usage["output_tokens"]).all() else f"{np.nanmean(usage['output_tokens']):.0f}",
+    ]
+    if "res" not in scored:
+        return "| " + " | ".join([*cells, "-", *map(accuracy, boxes), "-", "-", "-", "-"]) + " |"
+    masks = run.columns(system, dataset, "res")
+    sizes = areas[masks.index]
+    found = masks.columns["target"] > 0
+    vanished = (masks.columns["intersection"] == 0) & found
+    cells += [
         with_interval(masks, "gIoU", replicates),
-        *(accuracy(run.columns(system, dataset, name)) for name in ("rec-hbb", "rec-obb")),
+        *map(accuracy, boxes),
         f"{vanished.sum()} ({100 * vanished.sum() / max(1, found.sum()):.1f} %)",
         *(mean_iou(masks, (sizes > 0) & member(sizes, *size[1:])) for size in SIZES),
     ]
