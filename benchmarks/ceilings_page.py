@@ -38,7 +38,7 @@ ROWS = (
 """Labels shown, patterns allowed; the run's own report has all."""
 SIZES = (("small", 0.0, 32.0**2), ("medium", 32.0**2, 96.0**2), ("large", 96.0**2, float("inf")))
 """COCO's bins, by area of the target in square pixels."""
-HEAD = "| form | chars | tokens | gIoU | HBB .5/.7 | OBB .5/.7 | vanished | gIoU small | medium | large |"
+HEAD = "| form | chars | tokens | gIoU | HBB .5/.7 | OBB .5/.7 | vanished | {by_size} small | medium | large |"
 
 
 def main() -> None:
@@ -60,7 +60,8 @@ def section(run: Run, dataset: str, replicates: int) -> Iterator[str]:
     counts = ", ".join(f"{int(((areas > 0) & member(areas, *size[1:])).sum())} {size[0]}" for size in SIZES)
     yield f"\n### {dataset}\n"
     yield f"{facts.samples:,} samples on {facts.images} images, {facts.broken} broken records; targets: {counts}.\n"
-    yield HEAD
+    masks = any(row.label == "res" for row in run.metrics_of(dataset))
+    yield HEAD.format(by_size="gIoU" if masks else "OBB .5")
     yield "|---|" + "--:|" * (HEAD.count("|") - 2)
     shown = [row.label for row in run.systems if any(fnmatch(row.label, pattern) for pattern in ROWS)]
     for label in shown:
@@ -78,7 +79,10 @@ def line(run: Run, system: str, dataset: str, areas: np.ndarray, replicates: int
         "-" if np.isnan(usage["output_tokens"]).all() else f"{np.nanmean(usage['output_tokens']):.0f}",
     ]
     if "res" not in scored:
-        return "| " + " | ".join([*cells, "-", *map(accuracy, boxes), "-", "-", "-", "-"]) + " |"
+        oriented = boxes[1]
+        sizes = areas[oriented.index]
+        by_size = [hits(oriented, member(sizes, *size[1:])) for size in SIZES]
+        return "| " + " | ".join([*cells, "-", *map(accuracy, boxes), "-", *by_size]) + " |"
     masks = run.columns(system, dataset, "res")
     sizes = areas[masks.index]
     found = masks.columns["target"] > 0
@@ -109,6 +113,14 @@ def accuracy(table: Table) -> str:
     """Acc@0.5 and Acc@0.7 in percent."""
     scores = table.metric.load().summarise(table.columns)
     return " / ".join(f"{100 * scores[name]:.1f}" for name in ("Acc@0.5", "Acc@0.7"))
+
+
+def hits(table: Table, chosen: np.ndarray) -> str:
+    """Acc@0.5 of some samples in percent."""
+    if not chosen.any():
+        return "-"
+    part = {name: column[chosen] for name, column in table.columns.items()}
+    return f"{100 * table.metric.load().summarise(part)['Acc@0.5']:.1f}"
 
 
 def mean_iou(table: Table, chosen: Sequence[bool] | np.ndarray) -> str:
