@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rsground.bench.records import finite
 from rsground.bench.results import Run
 from rsground.metrics.intervals import bootstrap_intervals
 
@@ -37,14 +38,10 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """As the command line's ``--json`` has it."""
-        scores = {
-            name: {
-                "value": value,
-                "low": self.intervals.get(name, (None, None))[0],
-                "high": self.intervals.get(name, (None, None))[1],
-            }
-            for name, value in self.scores.items()
-        }
+        scores = {}
+        for name, value in self.scores.items():
+            low, high = self.intervals.get(name, (None, None))
+            scores[name] = {"value": finite(value), "low": finite(low), "high": finite(high)}
         counts = {"n": self.n, "images": self.images, "unparsed": self.unparsed, "failed": self.failed}
         names = {"system": self.system, "dataset": self.dataset, "metric": self.metric, "primary": self.primary}
         return {**names, **counts, "scores": scores}
