@@ -237,6 +237,12 @@ def _tell_problems(opened: Run) -> None:
         _say(f"{label}: {record.path}{line}: {record.code}: {record.detail}")
     if total:
         _say(f"{total:,} broken records were skipped")
+    for row in opened.datasets:
+        if opened.complete and not row.samples:
+            _say(
+                f"{row.label} gave no sample at all: its split {row.split!r} is empty, or nothing in it is of the "
+                f"tasks asked for ('rsground data show {row.name}' shows what it holds)"
+            )
     for system in opened.systems:
         for row in opened.datasets:
             failed = int(opened.usage(system.label, row.label)["failed"].sum())

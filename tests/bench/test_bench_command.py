@@ -165,3 +165,9 @@ def _wait_for_answers(folder: Path, most: int) -> None:
             pass  # not begun yet
         time.sleep(0.05)
     raise AssertionError("no answer came")
+
+
+def test_says_why_nothing_was_scored(here: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    here(TOY.replace('name = "toy"}', 'name = "toy", tasks = ["change"]}', 1))
+    main(["bench", "mine.toml", "--workers", "0", "--quiet", "--no-report"])
+    assert "toy gave no sample at all" in capsys.readouterr().err
