@@ -150,7 +150,14 @@ def crop(bank: NDArray[Any], x: int, y: int, width: int, height: int) -> NDArray
     x, y = x % tile, y % tile
     if x + width <= tile and y + height <= tile:
         return bank[..., y : y + height, x : x + width]
-    rows = np.arange(y, y + height) % tile
-    columns = np.arange(x, x + width) % tile
-    wrapped: NDArray[Any] = bank.take(rows, axis=-2).take(columns, axis=-1)
-    return wrapped
+    if x + width > 2 * tile or y + height > 2 * tile:
+        rows, columns = np.arange(y, y + height) % tile, np.arange(x, x + width) % tile
+        wrapped: NDArray[Any] = bank.take(rows, axis=-2).take(columns, axis=-1)
+        return wrapped
+    piece = np.empty((*bank.shape[:-2], height, width), bank.dtype)
+    down, right = min(height, tile - y), min(width, tile - x)
+    piece[..., :down, :right] = bank[..., y : y + down, x : x + right]
+    piece[..., :down, right:] = bank[..., y : y + down, : width - right]
+    piece[..., down:, :right] = bank[..., : height - down, x : x + right]
+    piece[..., down:, right:] = bank[..., : height - down, : width - right]
+    return piece

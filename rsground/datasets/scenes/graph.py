@@ -19,6 +19,8 @@ MIN_PIXELS = 4
 CLEAR_PIXELS = 16
 CLEAR_SHARE = 0.5
 """An object with fewer visible pixels, or less of itself in view, is listed but not referred to alone."""
+COMPLETE = CATEGORIES | {"open ground"}
+"""What every scene lists all of."""
 LANDING_METRES = 18.0
 """Side of the free square that makes a stretch of open ground a place to land a helicopter on."""
 
@@ -31,17 +33,17 @@ def make_graph(plan: Plan, labels: NDArray[np.int32]) -> SceneGraph:
         labels: ``(H, W)`` label map of :func:`rsground.datasets.scenes.render.draw`.
     """
     keep = np.array([thing.category is not None for thing in plan.things] + [False])
+    keep[landing_grounds(plan, labels)] = True
     runs = label_runs(labels, keep)
-    regions = regions_of(plan, runs)
-    areas = runs.areas.tolist()
-    objects = []
-    for label, region, area in zip(runs.wanted.tolist(), regions, areas, strict=True):
-        if area >= MIN_PIXELS:
-            objects.append(_object(plan, plan.things[label], label, region, area))
-    places = open_places(plan, labels)
-    complete = CATEGORIES | {"open ground"}
-    facts = {"places": places, "archetype": plan.archetype}
-    return SceneGraph(plan.size, plan.size, tuple(objects), frozenset(complete), plan.gsd, facts)
+    objects, places = [], []
+    for label, region, area in zip(runs.wanted.tolist(), regions_of(plan, runs), runs.areas.tolist(), strict=True):
+        thing = plan.things[label]
+        if thing.category is None:
+            places.append(_place(thing, label, region, area))
+        elif area >= MIN_PIXELS:
+            objects.append(_object(plan, thing, label, region, area))
+    facts = {"places": tuple(places), "archetype": plan.archetype}
+    return SceneGraph(plan.size, plan.size, tuple(objects), COMPLETE, plan.gsd, facts)
 
 
 def regions_of(plan: Plan, runs: Runs) -> list[Region]:
@@ -79,33 +81,31 @@ def _object(plan: Plan, thing: Thing, label: int, region: Region, area: int) -> 
     )
 
 
-def open_places(plan: Plan, labels: NDArray[np.int32]) -> tuple[SceneObject, ...]:
-    """Every stretch of open ground that holds a free square of :data:`LANDING_METRES`.
+def _place(thing: Thing, label: int, region: Region, area: int) -> SceneObject:
+    """The record of a stretch of open ground."""
+    assert region.hbb is not None
+    about = {"on": thing.noun}
+    region = Region(hbb=region.hbb, quad=region.quad, rle=region.rle, label="open ground", attributes=about)
+    return SceneObject(label, "open ground", region.hbb or (0, 0, 0, 0), float(area), region, region.quad, about)
+
+
+def landing_grounds(plan: Plan, labels: NDArray[np.int32]) -> list[int]:
+    """The things whose stretch of open ground holds a free square of :data:`LANDING_METRES`.
 
     A stretch is what is seen of one piece of grass, sand or bare soil after everything on it is taken away. Found on a
     grid of every k-th pixel, so a square is free of anything larger than k pixels; k is at most an eighth of its side.
     """
-    candidates = [number for number, thing in enumerate(plan.things) if thing.open and thing.labelled]
     side = LANDING_METRES / plan.gsd
     step = max(1, int(side / 8))
     coarse = labels[step // 2 :: step, step // 2 :: step]
     window = max(1, round(side / step))
-    landable = np.zeros(len(plan.things) + 1, bool)
-    for number in candidates:
-        if fits_square(coarse == number, window):
-            landable[number] = True
-    if not landable.any():
-        return ()
-    runs = label_runs(labels, landable)
-    places = []
-    for label, region, area in zip(runs.wanted.tolist(), regions_of(plan, runs), runs.areas.tolist(), strict=True):
-        assert region.hbb is not None
-        about = {"on": plan.things[label].noun}
-        region = Region(hbb=region.hbb, quad=region.quad, rle=region.rle, label="open ground", attributes=about)
-        places.append(
-            SceneObject(label, "open ground", region.hbb or (0, 0, 0, 0), float(area), region, region.quad, about)
-        )
-    return tuple(places)
+    seen = np.bincount(coarse.reshape(-1), minlength=len(plan.things)).tolist()
+    return [
+        number
+        for number, thing in enumerate(plan.things)
+        if thing.open and thing.labelled and seen[number] >= window * window and thing.category is None
+        if fits_square(coarse == number, window)
+    ]
 
 
 def fits_square(free: NDArray[np.bool_], side: int) -> bool:

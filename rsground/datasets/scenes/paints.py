@@ -73,7 +73,8 @@ class Ground(Paint):
     def apply(self, canvas: Canvas, win: Window, cover: Cover) -> None:
         """Paint the window."""
         colours = canvas.texture(self.material, win)
-        colours = colours * self._gain(canvas).reshape(3, *[1] * (colours.ndim - 1))
+        gain = self._gain(canvas)
+        colours = colours * (gain if colours.ndim == 3 else gain[:, 0])
         if self.rows is not None:
             colours *= _stripes(cover.v, *self.rows)
         if self.joints is not None:
@@ -97,8 +98,11 @@ class Ground(Paint):
         self.apply(canvas, pixels, cover)  # type: ignore[arg-type]  # everything below takes both
 
     def _gain(self, canvas: Canvas) -> F32:
-        season = canvas.look.season if MATERIALS[self.material].noun in GREEN_NOUNS else (1.0, 1.0, 1.0)
-        return np.array([a * b for a, b in zip(self.gain, season, strict=True)], np.float32)[:, None, None]
+        red, green, blue = self.gain
+        if MATERIALS[self.material].noun in GREEN_NOUNS:
+            season = canvas.look.season
+            red, green, blue = red * season[0], green * season[1], blue * season[2]
+        return np.array(((((red,),), ((green,),), ((blue,),))), np.float32)
 
 
 def _wave_table() -> F32:

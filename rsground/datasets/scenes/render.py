@@ -107,7 +107,7 @@ def _draw_single(placed: Placed, labels: NDArray[np.int32], canvas: Canvas | Non
         if thing.shape.is_thin(win):
             _draw_thin(number, thing, win, labels, canvas)
             return
-        for tile in tiles(win):
+        for tile in [win] if thing.shape.fills(win) else tiles(win):
             if thing.shape.fills(tile):
                 _fill(number, thing, tile, labels, canvas)
             elif not thing.shape.misses(tile):
@@ -169,7 +169,7 @@ def _cast_shadows(canvas: Canvas, single: list[Placed], batches: list[Batch]) ->
 
 
 def expose(planes: F32, look: Look) -> NDArray[np.uint8]:
-    """Light, air, optics and sensor: ``(H, W, 3)`` uint8 from ``planes``, which are used up.
+    """Light, air, optics and sensor: ``(H, W, 3)`` uint8 from ``planes``.
 
     Blur and noise run in 16-bit fixed point, a quarter of a grey level fine.
     """
@@ -177,9 +177,13 @@ def expose(planes: F32, look: Look) -> NDArray[np.uint8]:
     x, y = look.offset
     uneven = crop(noise("clouds"), x + 191, y + 67, width, height) * np.float32(0.05)
     uneven += 1
+    soft = np.empty(planes.shape, np.int16)
+    light = np.empty_like(uneven)
     for band in range(3):
-        planes[band] *= uneven * np.float32(4 * look.gain[band] * look.contrast)
-    soft = _blur(planes.astype(np.int16), round(look.blur * 64))
+        np.multiply(uneven, np.float32(4 * look.gain[band] * look.contrast), out=light)
+        light *= planes[band]
+        soft[band] = light
+    soft = _blur(soft, round(look.blur * 64))
     grain = crop(sensor_noise(), y + 13, x + 101, width, height) * np.int16(round(look.noise * 8))
     grain >>= 6
     soft += grain

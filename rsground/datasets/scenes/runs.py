@@ -101,20 +101,26 @@ def label_runs(labels: NDArray[np.integer], keep: NDArray[np.bool_]) -> Runs:
         keep: ``(L,)`` bool, indexed by label.
     """
     height, width = labels.shape
-    columns = np.empty((width, height + 1), labels.dtype)
+    narrow = np.int16 if len(keep) < 1 << 15 else np.int32  # 16-bit labels are sorted by radix
+    columns = np.empty((width, height + 1), narrow)
     columns[:, :height] = labels.T
     columns[:, height] = -1
     flat = columns.reshape(-1)
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     starts = np.concatenate([[0], edges])
-    stops = np.concatenate([edges, [len(flat)]])
-    owner = flat[starts].astype(np.int64)
-    useful = np.flatnonzero((owner >= 0) & keep[np.maximum(owner, 0)])
-    order = useful[np.argsort(owner[useful], kind="stable")]
-    x, top = np.divmod(starts[order], height + 1)
-    wanted, first = np.unique(owner[order], return_index=True)
-    bounds = np.concatenate([first, [len(order)]])
-    return Runs((height, width), wanted, bounds, x, top, top + stops[order] - starts[order])
+    owner = flat.take(starts)
+    useful = np.flatnonzero(np.append(keep, False).take(owner))  # the -1 between columns takes the last entry
+    owner = owner.take(useful)
+    order = np.argsort(owner, kind="stable")
+    owner, useful = owner.take(order), useful.take(order)
+    begin = starts.take(useful)
+    x = begin // (height + 1)
+    top = begin - x * (height + 1)
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    bounds = np.append(first, len(owner))
+    return Runs(
+        (height, width), owner.take(first).astype(np.int64), bounds, x, top, top + starts.take(useful + 1) - begin
+    )
 
 
 def compress(counts: I64, bounds: I64) -> list[bytes]:

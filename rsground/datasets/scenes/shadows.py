@@ -121,7 +121,9 @@ class ShadowMap:
         if x0 >= x1 or y0 >= y1:
             return
         shade, view = self._shade[PAD + y0 : PAD + y1, PAD + x0 : PAD + x1], self.canvas.planes[:, y0:y1, x0:x1]
+        dark = shade.astype(np.float32)
+        light = np.empty_like(dark)
         for band in range(3):
-            light = shade * np.float32(-self.canvas.look.shade * SHADOW_TINT[band])
+            np.multiply(dark, np.float32(-self.canvas.look.shade * SHADOW_TINT[band]), out=light)
             light += 1
             view[band] *= light

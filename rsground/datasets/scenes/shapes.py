@@ -50,8 +50,11 @@ class Shape:
 
     def depth(self, u: F32, v: F32) -> F32:
         """Signed distance inside the outline in pixels, a new array; here of the box."""
-        across = np.float32(self.half_v) - np.abs(v)
-        return np.minimum(np.float32(self.half_u) - np.abs(u), across, out=across)
+        across, along = np.abs(v), np.abs(u)
+        np.subtract(np.float32(self.half_v), across, out=across)
+        np.subtract(np.float32(self.half_u), along, out=along)
+        np.minimum(along, across, out=across)
+        return across
 
     @property
     def is_plain_box(self) -> bool:

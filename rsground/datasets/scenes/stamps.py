@@ -54,14 +54,63 @@ def side_of(thing: Thing) -> int | None:
 
 def stamp_out(things: Sequence[Thing], side: int, size: int) -> Stamps:
     """The pixels of sprites that all fit into ``side`` x ``side`` windows, in a ``size`` x ``size`` image."""
-    book, texels = _book(things)
-    frames = [thing.shape.frame for thing in things]
-    pose = np.array([(frame.x, frame.y, frame.cos, frame.sin) for frame in frames], np.float64)
-    corner = np.floor(pose[:, :2] - side / 2)
+    poses: dict[tuple[str, float, float, float, float], int] = {}
+    models: list[Thing] = []
+    pose_of, corners = [], []
+    for thing in things:
+        shape = thing.shape
+        assert isinstance(shape, Sprite)
+        x0, y0 = math.floor(shape.frame.x - side / 2), math.floor(shape.frame.y - side / 2)
+        pose = (shape.name, shape.scale, shape.frame.angle, shape.frame.x - x0, shape.frame.y - y0)
+        at = poses.setdefault(pose, len(models))
+        if at == len(models):
+            models.append(thing)
+        pose_of.append(at)
+        corners.append((x0, y0))
+    sampled = _sample(models, list(poses), side)
+    which = np.array(pose_of)
+    count = np.diff(sampled.bounds)[which]
+    owner = np.repeat(np.arange(len(things)), count)
+    chosen = np.arange(len(owner)) + (sampled.bounds[which] - np.cumsum(count) + count).take(owner)
+    corner = np.array(corners)
+    x, y = sampled.x.take(chosen), sampled.y.take(chosen)
+    x += corner[:, 0].take(owner)
+    y += corner[:, 1].take(owner)
+    if corner.min() < 0 or corner.max() + side > size:
+        seen = np.flatnonzero((x >= 0) & (x < size) & (y >= 0) & (y < size))
+        chosen, owner, x, y = chosen.take(seen), owner.take(seen), x.take(seen), y.take(seen)
+    y *= size
+    y += x
+    return Stamps(y, sampled.alpha.take(chosen), sampled.place.take(chosen), owner, sampled.book)
+
+
+class Sampled(NamedTuple):
+    """The covered pixels of every different (design, pose) of a batch.
+
+    Attributes:
+        x, y: ``(P,)`` pixel in the sprite's own window.
+        alpha: ``(P,)`` coverage, above 0.
+        place: ``(P,)`` column of ``book``.
+        bounds: ``(K + 1,)`` pixels of pose k are ``bounds[k]:bounds[k + 1]``.
+        book: see :class:`Stamps`.
+    """
+
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    alpha: F32
+    place: NDArray[np.int32]
+    bounds: NDArray[np.int64]
+    book: F32
+
+
+def _sample(models: Sequence[Thing], poses: Sequence[tuple[str, float, float, float, float]], side: int) -> Sampled:
+    """Sample each pose once: ``poses`` are (design, scale, angle, x, y of the centre in its window)."""
+    book, texels = _book(models)
+    turn = np.array([(thing.shape.frame.cos, thing.shape.frame.sin) for thing in models], np.float32)[:, :, None, None]
+    middle = np.array([pose[3:] for pose in poses], np.float32)[:, :, None, None]
     grid = np.arange(side, dtype=np.float32) + HALF
-    xs = (grid + (corner[:, :1] - pose[:, :1]).astype(np.float32))[:, None, :]
-    ys = (grid + (corner[:, 1:] - pose[:, 1:2]).astype(np.float32))[:, :, None]
-    cos, sin = pose[:, 2].astype(np.float32)[:, None, None], pose[:, 3].astype(np.float32)[:, None, None]
+    xs, ys = grid - middle[:, 0], grid[:, None] - middle[:, 1]
+    cos, sin = turn[:, 0], turn[:, 1]
     base, nx, ny, per_pixel = texels
     scale = per_pixel.astype(np.float32)[:, None, None]
     column = ((xs * cos + ys * sin) * scale + (nx / 2).astype(np.float32)[:, None, None]).astype(np.int32)
@@ -72,17 +121,12 @@ def stamp_out(things: Sequence[Thing], side: int, size: int) -> Stamps:
     row *= wide
     row += column
     row += base.astype(np.int32)[:, None, None]
-    metres = np.array([thing.shape.scale for thing in things], np.float32)[:, None, None]  # type: ignore[attr-defined]
-    alpha = coverage(book[0].take(row) * metres)
+    metres = np.array([pose[1] for pose in poses], np.float32)[:, None, None]
+    alpha = coverage(book[0].take(row) * metres).reshape(len(models), -1)
     chosen = np.flatnonzero(alpha)
-    owner, cell = np.divmod(chosen, side * side)
-    y, x = np.divmod(cell, side)
-    x += corner[:, 0].astype(np.int64)[owner]
-    y += corner[:, 1].astype(np.int64)[owner]
-    seen = (x >= 0) & (x < size) & (y >= 0) & (y < size)
-    if not seen.all():
-        chosen, owner, x, y = chosen[seen], owner[seen], x[seen], y[seen]
-    return Stamps(y * size + x, alpha.reshape(-1)[chosen], row.reshape(-1)[chosen], owner, book)
+    bounds = np.searchsorted(chosen, np.arange(len(models) + 1) * (side * side))
+    y, x = np.divmod(chosen % (side * side), side)
+    return Sampled(x, y, alpha.take(chosen), row.take(chosen), bounds, book)
 
 
 def _book(things: Sequence[Thing]) -> tuple[F32, NDArray[np.float64]]:
