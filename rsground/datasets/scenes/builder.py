@@ -7,8 +7,9 @@ scene's angle. Everything random comes from one generator; what cannot be seen i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -49,15 +50,15 @@ class Builder:
         self.things: list[Thing] = []
         self._page = Frame.of(size / 2, size / 2, angle)
         self._groups = 0
-        self._rolls: list[float] = []
+        self.roll: Callable[[], float] = chain.from_iterable(self._blocks()).__next__
+        """The next uniform number in [0, 1)."""
         self._taken: list[tuple[float, float, float]] = []
 
     # ---- randomness -------------------------------------------------------------------------------------------
-    def roll(self) -> float:
-        """The next uniform number in [0, 1)."""
-        if not self._rolls:
-            self._rolls = self.rng.random(256).tolist()
-        return self._rolls.pop()
+    def _blocks(self) -> Iterator[Iterator[float]]:
+        """Uniform numbers, drawn in blocks when they are needed."""
+        while True:
+            yield reversed(self.rng.random(256).tolist())
 
     def between(self, low: float, high: float) -> float:
         """Uniform in [low, high)."""
@@ -166,15 +167,14 @@ class Builder:
 
     def ground(self, shape: Shape, material: str, layer: Layer = Layer.GROUND, **options: Any) -> None:
         """A piece of ground; ``noun``, ``open``, ``trees`` ... go to the thing, further options to its paint."""
-        about = MATERIALS[material]
-        facts = {
-            "noun": options.pop("noun", about.noun),
-            "open": options.pop("open", about.open),
-            "trees": options.pop("trees", about.trees),
-            "labelled": options.pop("labelled", True),
-            "height": options.pop("height", 0.0),
-        }
-        self.add(shape, Ground(material, **options), layer, **facts)
+        win = shape.window(self.size)
+        if win is None:
+            return
+        about, take = MATERIALS[material], options.pop
+        noun, bare, trees = take("noun", about.noun), take("open", about.open), take("trees", about.trees)
+        labelled, height = take("labelled", True), take("height", 0.0)
+        paint = Ground(material, **options)
+        self.things.append(Thing(shape, win, paint, layer, None, height, labelled, noun, bare, trees))
 
     def box(self, u: float, v: float, half_u: float, half_v: float, angle: float = 0.0) -> Shape:
         """A box, metres."""
@@ -262,12 +262,13 @@ class Builder:
             steady: see :class:`rsground.datasets.scenes.plan.Thing`.
         """
         kind, drawn = KINDS[name], atlas(name)
-        if not self.sees(u, v, math.hypot(drawn.half_u, drawn.half_v) * scale):
+        x, y = self._page.locate(u * self.scale, v * self.scale)
+        far = math.hypot(drawn.half_u, drawn.half_v) * scale * self.scale + 2
+        if not (-far < x < self.size + far and -far < y < self.size + far):
             return
         word = colour or self.weighted(kind.colours)
         rgb = self.tint(rgb_of(word, kind.family))
         per_metre = round(self.scale * scale, 6)
-        x, y = self._page.locate(u * self.scale, v * self.scale)
         frame = Frame.of(round(x), round(y), self.angle + angle)  # whole pixels: equal poses are sampled once
         shape = Sprite(frame, drawn.half_u * per_metre, drawn.half_v * per_metre, name, per_metre)
         attributes: dict[str, Any] = {} if word == "turf" else {"colour": word}

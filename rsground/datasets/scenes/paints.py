@@ -172,7 +172,8 @@ def _draw_lines(colours: F32, cover: Cover, lines: tuple[Line, ...], phase: floa
         along -= np.floor(along)
         place += (along < np.float32(dashed.on / dashed.period)) * np.int32(n)
     colours *= keep.take(place)
-    colours += ink.take(place, axis=1)
+    for band in range(3):
+        colours[band] += ink[band].take(place)
 
 
 def _draw_bays(colours: F32, cover: Cover, pitch: float, inner: float, outer: float, width: float) -> None:

@@ -138,14 +138,17 @@ def compress(counts: I64, bounds: I64) -> list[bytes]:
     later = np.flatnonzero(place > 2)
     values[later] -= counts[later - 2]
     groups = np.ones(len(values), np.int64)
-    for bits in range(1, 7):  # 5 * groups bits hold -2^(5g-1) .. 2^(5g-1)-1
-        reach = 1 << (5 * bits - 1)
-        groups += (values < -reach) | (values >= reach)
+    size = values ^ (values >> 63)  # v, or -v - 1 below zero
+    largest, reach = int(size.max(initial=0)), 1 << 4
+    while reach <= largest:  # 5 * groups bits hold -2^(5g-1) .. 2^(5g-1)-1
+        groups += size >= reach
+        reach <<= 5
     finish = np.cumsum(groups)
     which = np.repeat(np.arange(len(values)), groups)
     step = np.arange(len(which)) - np.repeat(finish - groups, groups)
-    five = (values[which] >> (5 * step)) & 31
-    five |= np.where(step < groups[which] - 1, 32, 0)
-    text = (five + 48).astype(np.uint8).tobytes()
+    five = (values.take(which) >> (5 * step)) & 31
+    five += 80  # 48, and 32 for "more to come"
+    five[finish - 1] -= 32
+    text = five.astype(np.uint8).tobytes()
     cuts = np.concatenate([[0], finish])[bounds]
     return [text[cuts[k] : cuts[k + 1]] for k in range(len(bounds) - 1)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,12 +37,13 @@ class Shape:
 
     def window(self, size: int) -> Window | None:
         """The pixels it can touch in a ``size`` x ``size`` image, None if there are none."""
-        frame = self.frame
-        reach_x = abs(frame.cos) * self.half_u + abs(frame.sin) * self.half_v + 1
-        reach_y = abs(frame.sin) * self.half_u + abs(frame.cos) * self.half_v + 1
-        x0, x1 = max(0, math.floor(frame.x - reach_x)), min(size, math.ceil(frame.x + reach_x))
-        y0, y1 = max(0, math.floor(frame.y - reach_y)), min(size, math.ceil(frame.y + reach_y))
-        return Window(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+        x, y, _, cos, sin = self.frame
+        cos, sin, half_u, half_v = abs(cos), abs(sin), self.half_u, self.half_v
+        reach_x, reach_y = cos * half_u + sin * half_v + 1, sin * half_u + cos * half_v + 1
+        if x + reach_x <= 0 or y + reach_y <= 0 or x - reach_x >= size or y - reach_y >= size:
+            return None
+        x0, y0, x1, y1 = floor(x - reach_x), floor(y - reach_y), ceil(x + reach_x), ceil(y + reach_y)
+        return Window(x0 if x0 > 0 else 0, y0 if y0 > 0 else 0, x1 if x1 < size else size, y1 if y1 < size else size)
 
     def cover(self, win: Window) -> Cover:
         """Coverage of the window."""
