@@ -140,8 +140,8 @@ def _draw_thin(number: int, thing: Thing, win: Window, labels: NDArray[np.int32]
         assert isinstance(thing.paint, Ground)
         thing.paint.apply_sparse(canvas, pixels, cover)
     if thing.labelled:
-        solid = cover.alpha >= HALF
-        labels[pixels.y[solid], pixels.x[solid]] = number
+        solid = np.flatnonzero(cover.alpha >= HALF)
+        labels.reshape(-1)[pixels.y.take(solid) * labels.shape[1] + pixels.x.take(solid)] = number
 
 
 def _sorted_by_size(group: list[Placed]) -> tuple[list[Placed], dict[int, list[Placed]]]:

@@ -108,9 +108,9 @@ def sparse_cover(shape: Shape, win: Window) -> tuple[Spans, Cover]:
     lead = np.arange(lead0, lead1)
     first = np.floor(at_other + (lead + (0.5 - at_lead)) * steep - across).astype(np.int64)
     other = first[:, None] + np.arange(math.ceil(2 * across) + 1)
-    inside = (other >= other0) & (other < other1)
-    other = other[inside]
-    leads = np.repeat(lead, np.count_nonzero(inside, axis=1))
+    inside = np.flatnonzero((other >= other0) & (other < other1))
+    leads = lead.take(inside // other.shape[1])
+    other = other.take(inside)
     y, x = (other, leads) if flat else (leads, other)
     xs, ys = CENTRES.take(x) - np.float32(frame.x), CENTRES.take(y) - np.float32(frame.y)
     cos, sin = np.float32(frame.cos), np.float32(frame.sin)
