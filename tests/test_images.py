@@ -10,6 +10,7 @@ import threading
 import warnings
 import zlib
 from functools import partial
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -196,9 +197,12 @@ def test_a_cut_file_is_named_with_how_far_it_got(tmp_path, suffix, share):
 def test_what_is_no_image(tmp_path, content):
     path = tmp_path / "thing.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match=r"thing\.png: "):
+    judge = (ImageError, r"thing\.png: ")
+    if content.startswith(b"II*") and find_spec("rasterio") is None:
+        judge = (MissingExtraError, r"thing\.png .*rsground\[geo\]")  # Pillow alone cannot tell a broken TIFF
+    with pytest.raises(judge[0], match=judge[1]):
         image_size(path)
-    with pytest.raises(ImageError, match=r"thing\.png: "):
+    with pytest.raises(judge[0], match=judge[1]):
         read_image(ImageRef(str(path), 4, 4))
 
 
