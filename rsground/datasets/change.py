@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from rsground.datasets.fields import RecordError
-from rsground.datasets.files import lines
+from rsground.datasets.files import filled_lines
 from rsground.datasets.layout import IMAGE_ENDINGS, below, files_in, find_image, is_file
 from rsground.datasets.masks import read_mask_rle
 from rsground.datasets.reader import Entry, Reader
@@ -74,9 +74,8 @@ class LevirCD(Reader):
         if self.list_file is None:
             yield from enumerate(self._names(), 1)
             return
-        for number, line in lines(self.list_file):
-            if isinstance(line, RecordError) or line.strip():
-                yield number, line.strip() if isinstance(line, str) else line
+        for number, line in filled_lines(self.list_file):
+            yield number, line.strip() if isinstance(line, str) else line
 
     def _entries(self) -> Iterator[Entry]:
         for number, name in self._listed():

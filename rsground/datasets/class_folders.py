@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from rsground.datasets.fields import RecordError
-from rsground.datasets.files import lines
+from rsground.datasets.files import filled_lines
 from rsground.datasets.layout import IMAGE_ENDINGS, below, files_in
 from rsground.datasets.noun import noun
 from rsground.datasets.reader import Entry, Reader
@@ -62,9 +62,8 @@ class ClassFolders(Reader):
                 for path in files_in(self.folder / name, *IMAGE_ENDINGS):
                     yield Entry(path, None, partial(self._samples, path))
             return
-        for number, line in lines(self.list_file):
-            if isinstance(line, RecordError) or line.strip():
-                yield Entry(self.list_file, number, partial(self._from_line, line))
+        for number, line in filled_lines(self.list_file):
+            yield Entry(self.list_file, number, partial(self._from_line, line))
 
     def _from_line(self, line: str | RecordError) -> Iterator[Sample]:
         if isinstance(line, RecordError):

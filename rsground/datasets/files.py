@@ -29,6 +29,11 @@ def lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
             yield number, _decoded(raw, number)
 
 
+def filled_lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
+    """As :func:`lines`, without the blank ones."""
+    return ((number, line) for number, line in lines(path) if isinstance(line, RecordError) or line.strip())
+
+
 def _decoded(raw: bytes, number: int) -> str | RecordError:
     if number == 1:
         raw = raw.removeprefix(b"\xef\xbb\xbf")

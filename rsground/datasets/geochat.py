@@ -9,7 +9,7 @@ from typing import Any
 
 from rsground.datasets.conversations import Conversations
 from rsground.datasets.fields import RecordError, as_key, as_list, as_map, field, json_able, text
-from rsground.datasets.files import lines, parse_json
+from rsground.datasets.files import filled_lines, parse_json
 from rsground.datasets.layout import find_below
 from rsground.datasets.reader import Entry, Reader
 from rsground.errors import UnknownNameError
@@ -92,9 +92,8 @@ class GeoChatBench(Reader):
         return [self.file]
 
     def _entries(self) -> Iterator[Entry]:
-        for number, line in lines(self.file):
-            if isinstance(line, RecordError) or line.strip():
-                yield Entry(self.file, number, partial(self._samples, line, number))
+        for number, line in filled_lines(self.file):
+            yield Entry(self.file, number, partial(self._samples, line, number))
 
     def _samples(self, line: str | RecordError, number: int) -> Iterator[Sample]:
         if isinstance(line, RecordError):

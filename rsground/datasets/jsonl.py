@@ -12,7 +12,7 @@ from typing import Any
 from rsground.datasets.boxes import checked_size
 from rsground.datasets.detection import richest
 from rsground.datasets.fields import RecordError, as_int, as_key, as_list, as_map, as_text, field, json_able, text
-from rsground.datasets.files import lines, parse_json
+from rsground.datasets.files import filled_lines, parse_json
 from rsground.datasets.jsonl_region import region_from_json, region_to_json, regions_from_columns
 from rsground.datasets.layout import Layout, find_image, is_file
 from rsground.datasets.reader import Entry, Reader
@@ -75,9 +75,8 @@ class Jsonl(Reader):
         return [self.file]
 
     def _entries(self) -> Iterator[Entry]:
-        for number, line in lines(self.file):
-            if isinstance(line, RecordError) or line.strip():
-                yield Entry(self.file, number, partial(self._samples, line))
+        for number, line in filled_lines(self.file):
+            yield Entry(self.file, number, partial(self._samples, line))
 
     def _samples(self, line: str | RecordError) -> Iterator[Sample]:
         if isinstance(line, RecordError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rsground.datasets.fields import RecordError
-from rsground.datasets.files import lines
+from rsground.datasets.files import filled_lines
 from rsground.datasets.layout import find_image
 from rsground.datasets.masks import read_mask_rle
 from rsground.datasets.reader import Entry, Reader
@@ -39,9 +39,8 @@ class PhraseMasks(Reader):
         return [self.file]
 
     def _entries(self) -> Iterator[Entry]:
-        for number, line in lines(self.file):
-            if isinstance(line, RecordError) or line.strip():
-                yield Entry(self.file, number, partial(self._samples, line, number))
+        for number, line in filled_lines(self.file):
+            yield Entry(self.file, number, partial(self._samples, line, number))
 
     def _samples(self, line: str | RecordError, number: int) -> Iterator[Sample]:
         if isinstance(line, RecordError):

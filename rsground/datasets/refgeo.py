@@ -9,7 +9,7 @@ from typing import Any
 
 from rsground.datasets.boxes import checked_size
 from rsground.datasets.fields import RecordError, as_int, as_key, as_map, field, text
-from rsground.datasets.files import lines, parse_json
+from rsground.datasets.files import filled_lines, parse_json
 from rsground.datasets.layout import below, find_image, is_file
 from rsground.datasets.masks import read_mask_rle
 from rsground.datasets.reader import Entry, Reader
@@ -66,9 +66,8 @@ class RefGeo(Reader):
 
     def _entries(self) -> Iterator[Entry]:
         for member, path in self.files.items():
-            for number, line in lines(path):
-                if isinstance(line, RecordError) or line.strip():
-                    yield Entry(path, number, partial(self._samples, member, line, number))
+            for number, line in filled_lines(path):
+                yield Entry(path, number, partial(self._samples, member, line, number))
 
     def _samples(self, member: str, line: str | RecordError, number: int) -> Iterator[Sample]:
         if isinstance(line, RecordError):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rsground.contracts import Metric
+from rsground.metrics import make_columns
 from rsground.registry import load
 from rsground.testing.samples import miniatures
 from rsground.types import Prediction, Sample
@@ -65,9 +66,5 @@ def _perfect(sample: Sample) -> Prediction:
 
 def _columns(metric: Metric, samples: list[Sample], predictions: list[Prediction]) -> dict[str, Any]:
     rows = [metric.measure(sample, prediction) for sample, prediction in zip(samples, predictions, strict=True)]
-    columns: dict[str, Any] = {name: np.array([row[name] for row in rows], float) for name in metric.statistics}
-    for name in metric.payloads:
-        column = np.empty(len(rows), object)
-        column[:] = [row[name] for row in rows]
-        columns[name] = column
-    return columns
+    names = (*metric.statistics, *metric.payloads)
+    return make_columns(metric, {name: [row[name] for row in rows] for name in names})
