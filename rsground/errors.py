@@ -82,6 +82,15 @@ class UnsafePickleError(DataError):
     """A pickle asks for something that plain data never needs; nothing of it was run."""
 
 
+class CheckpointError(DataError):
+    """Weights, or the folder of a system, cannot be loaded or written; nothing was half loaded.
+
+    Args:
+        message: what is wrong and what would be right; keys are named by their first few and their number.
+        path: the file or folder, where there is one.
+    """
+
+
 class SuiteError(RsgroundError, ValueError):
     """A suite file says something that cannot be run; found before anything runs."""
 
@@ -105,3 +114,11 @@ class MissingExtraError(RsgroundError, ImportError):
 
 class WorkerError(RsgroundError, RuntimeError):
     """Worker processes keep dying before they answer anything."""
+
+
+class DeviceError(RsgroundError, RuntimeError):
+    """A device that was asked for is not there, or too small for what it should do."""
+
+
+class PromptError(RsgroundError, ValueError):
+    """A prompt that a backbone cannot take: too long for it, or with marks of its own in the text."""

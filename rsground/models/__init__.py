@@ -1,0 +1,1 @@
+"""Models: torch from here on. Backbones, decoding, system folders, training."""
