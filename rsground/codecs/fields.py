@@ -69,6 +69,17 @@ class Field:
         value = self.value(typed)
         return any(low <= value <= high for low, high in self.ranges(values))
 
+    def shortest(self, typed: str, values: tuple[int, ...]) -> str:
+        """A legal number that begins with ``typed``, of as few characters as any."""
+        ring = [typed]
+        while ring:
+            done = next((text for text in ring if self.complete(text, values)), None)
+            if done is not None:
+                return done
+            ring = ring[:1] if self.width else ring  # of fixed width: all alike
+            ring = [text + char for text in ring for char in sorted(self.next_chars(text, values))]
+        raise ValueError(f"{typed!r} begins no number of {self}")
+
     def next_chars(self, typed: str, values: tuple[int, ...]) -> frozenset[str]:
         """The characters that may come next inside this number."""
         candidates = self.alphabet + ("." if self.decimals else "") + ("-" if not typed else "")
@@ -119,6 +130,19 @@ class Template(Rule):
     @property
     def longest(self) -> int | None:
         return sum(len(part) if isinstance(part, str) else _longest(part) for part in self.parts) - len(self.typed)
+
+    @property
+    def ending(self) -> str:
+        values, typed = self.values, self.typed
+        found: list[str] = []
+        for part in self.parts:
+            if isinstance(part, str):
+                found.append(part)
+                continue
+            text = part.shortest(typed, values)
+            found.append(text[len(typed) :])
+            values, typed = (*values, part.value(text)), ""
+        return "".join(found)
 
     def _closed(self) -> Template:
         """The same after the number at hand."""

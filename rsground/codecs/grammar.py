@@ -47,11 +47,31 @@ class CharSet:
 
     def pick(self, rng: np.random.Generator) -> str:
         """One of the characters; of an open set, one of a small multilingual alphabet."""
-        found = [char for char in _SAMPLE_ALPHABET if char in self] if self.negated else sorted(self.chars)
+        found = self.some()
         return found[int(rng.integers(len(found)))]
 
 
+    def some(self) -> list[str]:
+        """All its characters in order; of an open set, those of a small multilingual alphabet."""
+        return [char for char in _SAMPLE_ALPHABET if char in self] if self.negated else sorted(self.chars)
+
+
 NO_CHARS = CharSet(frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """Free text that may come next.
+
+    Attributes:
+        chars: what it may hold; up to ``most`` of them keep the text the beginning of a valid answer.
+        most: how many, at least 1.
+        state: where they count alike: after k of them, whichever, the answer can go on as from here after k.
+    """
+
+    chars: CharSet
+    most: int
+    state: Any
 
 
 class Grammar(ABC):
@@ -99,6 +119,34 @@ class Grammar(ABC):
             found.append(only)
             state = self.step(state, only)
         return "".join(found)
+
+    def completion(self, state: Any, limit: int = 200_000) -> str:
+        """A short text that ends the answer from here: what a decoder writes when it must stop soon.
+
+        This search, breadth first over at most ``limit`` states, finds a shortest one; grammars made of rules know
+        theirs without a search.
+
+        Raises:
+            ValueError: none was found within the limit.
+        """
+        seen, ring = {state}, [(state, "")]
+        while ring and len(seen) <= limit:
+            following: list[tuple[Any, str]] = []
+            for here, text in ring:
+                if self.is_accepting(here):
+                    return text
+                for char in self.allowed_next(here).some():
+                    there = self.step(here, char)
+                    if there is not None and there not in seen:
+                        seen.add(there)
+                        following.append((there, text + char))
+            ring = following
+        raise ValueError(f"{type(self).__name__} has no end within {limit} states; override completion()")
+
+    def loose(self, state: Any) -> Loose | None:
+        """Free text at hand, None where there is none: what lets a decoder allow whole words without spelling them."""
+        del state
+        return None
 
     def matches(self, text: str) -> bool:
         """Whether ``text`` is a complete valid answer. Takes time linear in its length, stops at the first misfit."""
@@ -151,6 +199,16 @@ class Rule(ABC):
     def longest(self) -> int | None:
         """Length of its longest text, None where there is no bound."""
 
+    @property
+    @abstractmethod
+    def ending(self) -> str:
+        """One of its shortest texts (of number templates: a short one)."""
+
+    @property
+    def loose(self) -> Loose | None:
+        """Free text it begins with, None where there is none."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class RuleGrammar(Grammar):
@@ -173,6 +231,13 @@ class RuleGrammar(Grammar):
 
     def allowed_next(self, state: Rule) -> CharSet:
         return state.first()
+
+    def completion(self, state: Rule, limit: int = 200_000) -> str:
+        del limit
+        return state.ending
+
+    def loose(self, state: Rule) -> Loose | None:
+        return state.loose
 
     @property
     def max_length(self) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rsground.codecs.grammar import NO_CHARS, CharSet, Rule
+from rsground.codecs.grammar import NO_CHARS, CharSet, Loose, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Text(Rule):
     @property
     def longest(self) -> int | None:
         return len(self.text)
+
+    @property
+    def ending(self) -> str:
+        return self.text
 
 
 EMPTY = Text("")
@@ -65,6 +69,14 @@ class Phrase(Rule):
     def longest(self) -> int | None:
         return max(self.upto, 0)
 
+    @property
+    def ending(self) -> str:
+        return self.allowed.some()[0] * self.shortest if self.shortest > 0 else ""
+
+    @property
+    def loose(self) -> Loose | None:
+        return Loose(self.allowed, self.upto, self) if self.upto > 0 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Choice(Rule):
@@ -92,6 +104,15 @@ class Choice(Rule):
     @property
     def longest(self) -> int | None:
         return _bound(max, (option.longest for option in self.options))
+
+    @property
+    def ending(self) -> str:
+        return min((option.ending for option in self.options), key=len)
+
+    @property
+    def loose(self) -> Loose | None:
+        found = [loose for loose in (option.loose for option in self.options) if loose is not None]
+        return max(found, key=lambda loose: loose.most, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +150,15 @@ class Chain(Rule):
     @property
     def longest(self) -> int | None:
         return _bound(sum, (part.longest for part in self.parts))
+
+    @property
+    def ending(self) -> str:
+        return "".join([part.ending for part in self.parts])
+
+    @property
+    def loose(self) -> Loose | None:
+        found = self.parts[0].loose
+        return None if found is None else Loose(found.chars, found.most, chain(found.state, *self.parts[1:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +208,13 @@ class Repeat(Rule):
             return None
         gaps = self.most if self.begun else self.most - 1
         return max(self.most, 0) * self.item.longest + max(gaps, 0) * len(self.separator)
+
+    @property
+    def ending(self) -> str:
+        if self.least <= 0:
+            return ""
+        found = self.separator.join([self.item.ending] * self.least)
+        return self.separator + found if self.begun else found
 
 
 def chain(*parts: Rule | str) -> Rule:

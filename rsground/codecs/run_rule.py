@@ -62,6 +62,19 @@ class Runs(Rule):
         label = max(map(len, self.labels))
         return self.left * (label + 3 + len(RUN_END))
 
+    @property
+    def ending(self) -> str:
+        found = self._label()
+        if found is None:
+            heads = (self._head(index) for index in self._choices())
+            head = min((head for head in heads if head.startswith(self.typed)), key=len)
+            return f"{head[len(self.typed) :]}{self.left}"
+        digits = self.typed[len(self._head(found)) :]
+        whole = str(self.left)
+        if whole.startswith(digits):
+            return whole[len(digits) :]
+        return RUN_END + Runs(self.left - int(digits), self.labels, found).ending
+
     def _choices(self) -> list[int]:
         return [index for index in range(len(self.labels)) if index != self.last]
 

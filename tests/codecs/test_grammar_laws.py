@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsground.builtin.codecs import CODECS
-from rsground.codecs import Codec, RuleGrammar
+from rsground.codecs import Codec, Grammar, RuleGrammar
 from rsground.codecs.fields import ALPHANUMERIC, Field, template
 from rsground.codecs.rules import Repeat, chain, either
 from rsground.registry import construct
@@ -161,3 +161,42 @@ def test_repeats_count_and_separate() -> None:
 def test_an_item_that_may_be_empty_cannot_repeat() -> None:
     with pytest.raises(ValueError, match="cannot be repeated"):
         Repeat(chain(), 0, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_a_completion_ends_the_answer_and_a_search_finds_none_much_shorter(name: str, seed: int, share: float) -> None:
+    grammar = build(name).grammar((90, 120))
+    text = grammar.sample(np.random.default_rng(seed), stop=0.3)
+    begun = text[: int(share * len(text))]
+    state = grammar.advance(grammar.start(), begun)
+    end = grammar.completion(state)
+    assert grammar.matches(begun + end)
+    assert len(end) <= max(len(text) - len(begun), 24)
+
+
+@pytest.mark.parametrize("name", ["text-hbb", "qwen2.5-vl", "geochat"])
+def test_the_search_for_a_completion_agrees_with_what_rules_know(name: str) -> None:
+    grammar = build(name).grammar((90, 120))
+    state = grammar.advance(grammar.start(), grammar.sample(np.random.default_rng(1))[:-6])
+    found = Grammar.completion(grammar, state)
+    assert grammar.is_accepting(grammar.advance(state, found))
+    assert len(found) <= len(grammar.completion(state))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_loose_text_is_valid_whatever_it_says(name: str, seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    grammar = build(name).grammar((90, 120))
+    text = grammar.sample(rng, stop=0.3)
+    state = grammar.advance(grammar.start(), text[: int(share * len(text))])
+    loose = grammar.loose(state)
+    if loose is None:
+        return
+    words = "".join(loose.chars.pick(rng) for _ in range(int(rng.integers(1, loose.most + 1))))
+    after = grammar.advance(state, words)
+    assert after is not None
+    assert grammar.is_accepting(grammar.advance(after, grammar.completion(grammar.advance(loose.state, words))))
