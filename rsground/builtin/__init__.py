@@ -24,9 +24,9 @@ def rsground_heads() -> list[HeadSpec]:
 @hookimpl
 def rsground_backbones() -> list[BackboneSpec]:
     """The core's backbones."""
-    from rsground.builtin.backbones import BACKBONES
+    from rsground.builtin import backbones, models
 
-    return BACKBONES
+    return [*backbones.BACKBONES, *models.BACKBONES]
 
 
 @hookimpl

@@ -1,0 +1,153 @@
+"""A model and its processor out of a folder in hub layout: offline, safetensors only, no code of the folder's own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+
+from rsground.errors import CheckpointError
+from rsground.models.state import Weights
+
+hf: Any = transformers  # partly untyped
+
+_SHOWN = 5
+
+
+def hub_folder(checkpoint: str | Path, part: str = "backbone") -> Path:
+    """The folder that holds ``config.json``: the checkpoint itself, or its subfolder of that name.
+
+    Raises:
+        CheckpointError: neither does.
+    """
+    folder = Path(checkpoint)
+    for found in (folder / part, folder):
+        if (found / "config.json").is_file():
+            return found
+    if not folder.is_dir():
+        raise CheckpointError("there is no such folder; weights are read from disk and never fetched", folder)
+    raise CheckpointError(f"neither config.json nor {part}/config.json is in this folder", folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a hub folder.
+
+    Raises:
+        CheckpointError: it is no JSON object, or asks for code from the folder.
+    """
+    path = folder / "config.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot be read as JSON: {error}", path) from error
+    if not isinstance(found, dict) or "model_type" not in found:
+        raise CheckpointError('must be a JSON object with "model_type"', path)
+    if "auto_map" in found and found["model_type"] not in hf.CONFIG_MAPPING:
+        raise CheckpointError(
+            f"model type {found['model_type']!r} needs Python code that lies in the folder, and none is run; use the "
+            f"version of this model that transformers has itself, or a plugin that brings its class",
+            path,
+        )
+    return found
+
+
+def load_processor(folder: Path) -> Any:
+    """The processor of a hub folder: tokenizer, image processor and chat template.
+
+    Raises:
+        CheckpointError: files are missing or cannot be read.
+    """
+    with _quiet():
+        try:
+            found = hf.AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # the library raises many kinds for a file that is missing or broken
+            raise CheckpointError(f"its processor or tokenizer cannot be loaded: {_line(error)}", folder) from error
+    missing = [name for name in ("tokenizer", "image_processor") if getattr(found, name, None) is None]
+    if missing:
+        raise CheckpointError(
+            f"its processor has no {' and no '.join(missing)}; a vision-language folder holds tokenizer.json and "
+            f"processor_config.json or preprocessor_config.json",
+            folder,
+        )
+    return found
+
+
+def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """The model of a hub folder on a device, in evaluation mode.
+
+    Raises:
+        CheckpointError: the weights are a pickle, damaged, or not those of the configured model.
+    """
+    read_config(folder)
+    with Weights(folder):  # refuses pickles, damaged files and sets of shards that are not whole
+        pass
+    with _quiet():
+        try:
+            model, report = hf.AutoModelForImageTextToText.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # so that the report names them all; refused below
+                output_loading_info=True,
+                dtype=dtype,
+            )
+        except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"the model cannot be loaded: {_line(error)}", folder) from error
+    _check(report, folder)
+    return model.to(device).eval()
+
+
+def _check(report: dict[str, Any], folder: Path) -> None:
+    """Refuse weights that are not exactly those of the configured model."""
+    misshapen = [_mismatch(each) for each in sorted(report["mismatched_keys"], key=str)]
+    named = {each.split(" ")[0] for each in misshapen}
+    missing = sorted(set(report["missing_keys"]) - named)
+    faults = [
+        f"{len(keys)} {what}: {', '.join(keys[:_SHOWN])}{' ...' if len(keys) > _SHOWN else ''}"
+        for what, keys in (
+            ("missing", missing),
+            ("unexpected", sorted(report["unexpected_keys"])),
+            ("of another shape", misshapen),
+            ("unreadable", list(map(str, report.get("error_msgs", ())))),
+        )
+        if keys
+    ]
+    if faults:
+        raise CheckpointError(
+            f"the weights are not those of the model in config.json: {'; '.join(faults)}. They belong to another "
+            f"model, version or size",
+            folder,
+        )
+
+
+def _mismatch(each: Any) -> str:
+    if isinstance(each, tuple) and len(each) == 3:
+        return f"{each[0]} ({tuple(each[1])} in the file, {tuple(each[2])} in the model)"
+    return str(each)
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars and no reports in the log: what is wrong is raised."""
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, hf.utils.logging.is_progress_bar_enabled()
+    logger.setLevel(logging.ERROR + 1)
+    hf.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            hf.utils.logging.enable_progress_bar()
