@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsground.contracts import Head
+from rsground.contracts import Head, TokenHead
 from rsground.errors import ContractError
 from rsground.geometry import iou_hbb
 from rsground.regions import hbb_of
@@ -66,6 +66,8 @@ class HeadConformance:
 
     def test_reads_its_own_right_answer(self) -> None:
         head = self.head()
+        if isinstance(head, TokenHead):
+            pytest.skip("a token head reads hidden states; the text of its answer does not say where anything is")
         for sample in self._samples(LOCATED):
             view = blank_view(sample)
             found = head.read(Generation(head.target(sample, view)), sample, view)

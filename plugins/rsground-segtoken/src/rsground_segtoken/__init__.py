@@ -1,0 +1,49 @@
+"""SEG-token paradigm: the language model's hidden states prompt a mask decoder (GeoPixel, SegEarth-R1)."""
+
+from rsground import BackboneSpec, HeadSpec, PreprocessorSpec, hookimpl
+
+
+@hookimpl
+def rsground_heads() -> list[HeadSpec]:
+    """GeoPixel's [SEG] tokens and SegEarth-R1's description query."""
+    return [
+        HeadSpec(
+            name="geopixel",
+            target="rsground_segtoken.geopixel.head:GeoPixelHead",
+            summary="the state of every [SEG] prompts a mask decoder; phrases interleaved with masks (GeoPixel)",
+            tasks=("hbb", "obb", "mask", "gcg"),
+            requires=("torch", "safetensors"),
+        ),
+        HeadSpec(
+            name="segearth-r1",
+            target="rsground_segtoken.segearth:SegEarthR1Head",
+            summary="the description's states query a mask generator (SegEarth-R1)",
+            tasks=("hbb", "obb", "mask"),
+            requires=("torch", "safetensors"),
+        ),
+    ]
+
+
+@hookimpl
+def rsground_preprocessors() -> list[PreprocessorSpec]:
+    """GeoPixel's adaptive image divider."""
+    return [
+        PreprocessorSpec(
+            name="hd-tiles",
+            target="rsground_segtoken.hd_tiles:HDTiles",
+            summary="square tiles, as many as the image's size and shape ask for, and a global view (GeoPixel)",
+        )
+    ]
+
+
+@hookimpl
+def rsground_backbones() -> list[BackboneSpec]:
+    """GeoPixel at its published size."""
+    return [
+        BackboneSpec(
+            name="geopixel-7b",
+            target="rsground_segtoken.geopixel.full.backbone:GeoPixelBackbone",
+            summary="GeoPixel as published (InternLM2-7B with PLoRA, CLIP, SAM 2); needs its weights as a folder",
+            requires=("torch", "safetensors", "sam2", "sentencepiece", "transformers"),
+        )
+    ]
