@@ -50,8 +50,9 @@ def locate(checkpoint: str | Path) -> Path:
 def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Parts:
     """Build and join the parts of a system.
 
-    A part whose constructor has a parameter ``checkpoint`` is given the system's. The segmenter is set on the head
-    first; then ``head.bind(backbone)`` is called, where the head has it.
+    A part whose constructor has a parameter ``checkpoint`` is given the system's. Parts that are torch modules are put
+    in evaluation mode. The segmenter is set on the head first; then ``head.bind(backbone)`` is called, where the head
+    has it.
 
     Args:
         description: ``head``, ``backbone``, ``segmenter`` (or None) and ``preprocess`` (a list), each
@@ -79,6 +80,9 @@ def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None =
     steps = tuple(built[2 : 2 + len(description["preprocess"])])
     if description["segmenter"] is not None:
         head.segmenter = built[-1]
+    for part in built:
+        if hasattr(part, "eval") and hasattr(part, "train"):  # a torch module; those are born in training mode
+            part.eval()
     bind = getattr(head, "bind", None)
     if bind is not None:
         bind(backbone)
@@ -105,7 +109,7 @@ def _spec(kind: str, part: Mapping[str, Any]) -> Any:
         name = str(part.get("from", "")).partition(" ")[0]
         if not name or any(name == installed.partition(" ")[0] for installed in found.distributions.values()):
             raise
-        note = f"It comes with {part['from']}: pip install {name}"
+        note = f"It comes with {part['from']}: pip install {name}. {error.note}".rstrip()
         raise UnknownNameError(kind, part["name"], error.known, note) from error
 
 

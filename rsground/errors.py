@@ -30,7 +30,7 @@ class UnknownNameError(RsgroundError, LookupError):
         hint = f" Did you mean {close[0]!r}?" if close else ""
         listing = f" Known: {', '.join(names)}." if names else f" No {kind} is registered at all."
         super().__init__(f"no {kind} named {name!r}.{hint}{listing}{' ' + note if note else ''}")
-        self.kind, self.name, self.known = kind, name, tuple(names)
+        self.kind, self.name, self.known, self.note = kind, name, tuple(names), note
 
 
 class DuplicateNameError(RsgroundError, ValueError):
