@@ -1,0 +1,93 @@
+"""Reading a published SegEarth-R1 folder: safetensors, whole or in shards, checked key by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rsground.errors import CheckpointError
+from rsground.models.state import read_state
+from rsground_segtoken.segearth.model import SegEarthR1, phi_config
+from rsground_segtoken.segearth.names import from_published
+
+_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_SHOWN = 3
+
+
+def load_published(folder: str | Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> SegEarthR1:
+    """SegEarth-R1 from the published layout: ``config.json`` beside safetensors weights, whole or in shards.
+
+    Attention weights may be fused, as published, or split. The language model's sizes come from ``config.json``;
+    those of the tower and the decoders are the published ones, which no file of the checkpoint records.
+
+    Args:
+        folder: the checkpoint.
+        device, dtype: where the model is put. Reading bf16 weights as float16 would change values.
+
+    Raises:
+        CheckpointError: nothing to read there, a pickle, or keys missing, unexpected or misshapen.
+    """
+    root = Path(folder)
+    config = read_config(root)
+    with torch.device("meta"):
+        model = SegEarthR1(phi_config(**{name: config[name] for name in _SIZES if name in config}))
+    fill(model, from_published(read_state(root), model.language.config.num_attention_heads), root)
+    settle(model)
+    return model.to(device=device, dtype=dtype).eval()
+
+
+def read_config(root: Path) -> dict[str, Any]:
+    """The published ``config.json``.
+
+    Raises:
+        CheckpointError: it is not there, or another model's.
+    """
+    file = root / "config.json"
+    if not file.is_file():
+        raise CheckpointError("no config.json there; give the folder that holds it beside the weights", path=root)
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot be read as JSON: {error}", path=file) from error
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind != "llava_phi":
+        raise CheckpointError(f"model_type must be 'llava_phi' (SegEarth-R1), got {kind!r}", path=file)
+    return dict(config)
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], source: object = None) -> None:
+    """Put ``state`` into ``model``, whose parameters may be on the meta device; all keys are checked first.
+
+    Raises:
+        CheckpointError: a key is missing, unexpected or misshapen.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    changed = [name for name in wanted if shapes.get(name, wanted[name]) != wanted[name]]
+    faults = (
+        ("missing", [name for name in wanted if name not in shapes]),
+        ("unexpected", [name for name in shapes if name not in wanted]),
+        ("of another shape", [f"{name} is {shapes[name]}, should be {wanted[name]}" for name in changed]),
+    )
+    if any(names for _, names in faults):
+        told = "; ".join(f"{len(names)} {what}: {_few(names)}" for what, names in faults if names)
+        raise CheckpointError(
+            f"these weights do not fit {type(model).__name__}: {told}. They belong to another model, version or size",
+            path=source,
+        )
+    model.load_state_dict(dict(state), strict=True, assign=True)
+
+
+def settle(model: SegEarthR1) -> None:
+    """Make the rotary frequencies, which no checkpoint holds, on a real device."""
+    inner = model.language.model
+    inner.rotary_emb = type(inner.rotary_emb)(config=model.language.config)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
