@@ -1,0 +1,97 @@
+"""Questions with their granularity, from heads and from wordings, for training and testing the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rsground.contracts import Head
+from rsground.errors import RsgroundError
+from rsground.registry import load, load_dataset, registry
+from rsground.types import Sample, Task
+from rsground_magcrop.granularity import OF_TASK, Granularity
+
+_FORM_OF_TASK = {Task.HBB: "hbb", Task.OBB: "obb", Task.MASK: "mask"}
+
+
+class Question(NamedTuple):
+    """One question.
+
+    Attributes:
+        text: as a model is asked.
+        level: what it asks for.
+        source: the head that asks so, or ``"wordings"``.
+    """
+
+    text: str
+    level: Granularity
+    source: str
+
+
+def phrases(split: str, scenes: int) -> list[Sample]:
+    """Samples of generated scenes, all tasks, for their expressions; pixels are never drawn."""
+    return list(load_dataset("scenes", None, split, count=scenes, size=256, per_scene=4))
+
+
+def from_wordings(
+    wordings: Mapping[Task, Sequence[str]], samples: Sequence[Sample], rng: np.random.Generator, each: int
+) -> list[Question]:
+    """Every wording, with ``each`` expressions where it has room for one."""
+    named = [sample.expression for sample in samples if sample.task is Task.MASK]
+    found = []
+    for task, texts in wordings.items():
+        for text in texts:
+            for _ in range(each if "{x}" in text else max(1, each // 6)):
+                phrase = _article(str(rng.choice(named)), rng)
+                found.append(Question(text.replace("{x}", phrase), OF_TASK[task], "wordings"))
+    return found
+
+
+def from_heads(
+    samples: Sequence[Sample],
+    rng: np.random.Generator,
+    *,
+    without: Sequence[str] = (),
+    only: Sequence[str] | None = None,
+    each: int = 80,
+) -> list[Question]:
+    """What every registered head that can be built without a checkpoint asks, ``each`` times per task it serves.
+
+    A codec read as another form (a box asked for, to be scored as a mask) asks for what it writes: such pairs of task
+    and codec are left out.
+    """
+    found = []
+    for name, head in _heads(without, only):
+        for task in sorted(head.tasks):
+            form = getattr(getattr(head, "codec", None), "carries", None)
+            if form is not None and _FORM_OF_TASK.get(task) != form:
+                continue
+            mine = [sample for sample in samples if sample.task is task]
+            chosen = rng.permutation(len(mine))[:each]
+            found += [Question(head._ask(mine[place]), OF_TASK[task], name) for place in chosen]
+    return found
+
+
+def _heads(without: Sequence[str], only: Sequence[str] | None) -> list[tuple[str, Head]]:
+    found: list[tuple[str, Head]] = []
+    for name in sorted(registry().offers("head")):
+        if name in without or (only is not None and name not in only):
+            continue
+        for options in _options(name):
+            try:
+                found.append((name, load("head", name, **options)))
+            except (RsgroundError, ValueError, OSError):
+                continue  # needs a checkpoint or a package that is not here; the others teach its tasks
+    return found
+
+
+def _options(name: str) -> list[dict[str, Any]]:
+    """The codec head once per form; others as they are."""
+    return [{"codec": codec} for codec in ("text-hbb", "text-obb", "text-mask")] if name == "codec" else [{}]
+
+
+def _article(phrase: str, rng: np.random.Generator) -> str:
+    """With *the* half the time where the data set gives none."""
+    return f"the {phrase}" if rng.random() < 0.5 and not phrase.lower().startswith(("the ", "a ", "an ")) else phrase

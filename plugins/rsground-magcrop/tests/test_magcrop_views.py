@@ -1,0 +1,309 @@
+"""The preprocessor on a backbone that looks at a place we choose: what is shown, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsground.contracts import Backbone, Prompt
+from rsground.errors import ContractError, ShapeError, UnknownNameError
+from rsground.geometry.affine import invert_affine, map_points
+from rsground.regions import map_region, unmap_region
+from rsground.registry import load
+from rsground.testing import PluginConformance, PreprocessorConformance, miniature
+from rsground.types import Generation, Region, Sample, Task, View
+from rsground_magcrop.compose import compressed
+from rsground_magcrop.magcrop import MagCrop
+
+GRID = 24
+
+
+class TestPlugin(PluginConformance):
+    plugin_name = "magcrop"
+    plugin_module = "rsground_magcrop"
+
+
+class TestMagCrop(PreprocessorConformance):
+    preprocessor_name = "magcrop"
+
+
+class TestMagCropSmall(PreprocessorConformance):
+    preprocessor_name = "magcrop"
+    preprocessor_options = {"granularity": "image"}  # noqa: RUF012
+
+
+class Looking(Backbone):
+    """Says nothing, and looks at one place of the original image: a bright spot of a few tokens."""
+
+    def __init__(self, spot: tuple[float, float, float, float], heads: int = 2) -> None:
+        self.spot, self.heads, self.asked = spot, heads, list[Prompt]()
+
+    def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
+        return [Generation("") for _ in prompts]
+
+    def attend(self, prompts: Sequence[Prompt]) -> list[Any]:
+        return [self._one(prompt) for prompt in prompts]
+
+    def _one(self, prompt: Prompt) -> Any:
+        assert prompt.view is not None
+        self.asked.append(prompt)
+        height, width = prompt.view.size
+        x, y = np.meshgrid(np.arange(GRID) * width / GRID, np.arange(GRID) * height / GRID)
+        boxes = np.stack([x, y, x + width / GRID, y + height / GRID], axis=-1).reshape(-1, 4)
+        centres = map_points((boxes[:, :2] + boxes[:, 2:]) / 2, prompt.view.to_original)
+        x1, y1, x2, y2 = self.spot
+        inside = (centres >= (x1, y1)).all(axis=1) & (centres < (x2, y2)).all(axis=1)
+        attention = np.tile((0.01 + inside)[None, None], (self.heads, 1, 1)) / (GRID * GRID)
+        boxes = np.concatenate([boxes, np.full((1, 4), np.nan)])  # a newline token
+        attention = np.concatenate([attention, np.full((self.heads, 1, 1), 0.9)], axis=2)
+        return SimpleNamespace(attention=attention, gradient=np.ones_like(attention), boxes=boxes)
+
+
+class Deaf(Backbone):
+    """Cannot say where it looks."""
+
+    def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
+        return [Generation("") for _ in prompts]
+
+
+def question(task: Task = Task.HBB, height: int = 240, width: int = 360) -> tuple[Sample, View]:
+    sample = miniature(task, size=(height, width))
+    rng = np.random.default_rng(0)
+    images = tuple(rng.integers(0, 256, (height, width, 3), np.uint8) for _ in sample.images)
+    return sample, View(images, sample.size)
+
+
+SPOT = (200.0, 60.0, 245.0, 100.0)
+
+
+def note(view: View) -> dict[str, Any]:
+    found = view.meta["magcrop"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_region_keeps_the_spot_and_compresses_the_rest() -> None:
+    sample, view = question(Task.HBB)
+    shown = MagCrop(granularity="task").apply(view, sample, Looking(SPOT))
+    assert note(shown)["granularity"] == "region"
+    ((x1, y1, x2, y2),) = note(shown)["boxes"]
+    assert x1 <= 210
+    assert y1 <= 70
+    assert x2 >= 235
+    assert y2 >= 90
+    assert (x2 - x1) * (y2 - y1) < 0.15 * 240 * 360
+    np.testing.assert_array_equal(shown.images[0][y1:y2, x1:x2], view.images[0][y1:y2, x1:x2])
+    np.testing.assert_array_equal(shown.images[0][200:], compressed(view.images[0])[200:])
+    assert shown.to_original == view.to_original
+    assert shown.size == view.size
+    assert note(shown)["kept_share"] < 0.25
+
+
+def test_pixel_crops_within_the_crop() -> None:
+    sample, view = question(Task.MASK, 480, 720)
+    backbone = Looking((400, 120, 490, 200))
+    shown = MagCrop(granularity="task").apply(view, sample, backbone)
+    outer, inner = note(shown)["boxes"]
+    assert outer[0] <= inner[0] < inner[2] <= outer[2]
+    assert outer[1] <= inner[1] < inner[3] <= outer[3]
+    assert (inner[2] - inner[0]) * (inner[3] - inner[1]) < (outer[2] - outer[0]) * (outer[3] - outer[1])
+    assert len(backbone.asked) == 2
+    second = backbone.asked[1].view
+    assert second is not None
+    assert second.size == (outer[3] - outer[1], outer[2] - outer[0])
+    assert second.to_original == (1.0, 0.0, float(outer[0]), 0.0, 1.0, float(outer[1]))
+    x1, y1, x2, y2 = inner
+    np.testing.assert_array_equal(shown.images[0][y1:y2, x1:x2], view.images[0][y1:y2, x1:x2])
+
+
+def test_the_second_crop_can_come_from_the_first_map() -> None:
+    sample, view = question(Task.MASK, 480, 720)
+    backbone = Looking((400, 120, 490, 200))
+    shown = MagCrop(granularity="task", second="map").apply(view, sample, backbone)
+    assert len(backbone.asked) == 1
+    outer, inner = note(shown)["boxes"]
+    assert outer[0] <= inner[0] < inner[2] <= outer[2]
+    assert outer[1] <= inner[1] < inner[3] <= outer[3]
+
+
+def test_image_is_shown_at_a_hundred_pixels() -> None:
+    sample, view = question(Task.CAPTION)
+    shown = MagCrop(granularity="task").apply(view, sample, Deaf())
+    assert shown.size == (100, 100)
+    assert shown.to_original == (3.6, 0.0, 0.0, 0.0, 2.4, 0.0)
+    kept = MagCrop(granularity="image", keep_aspect=True).apply(view, sample)
+    assert kept.size == (67, 100)
+    small = replace(view, images=(view.images[0][:60, :80],), original_size=(60, 80))
+    assert MagCrop(granularity="image").apply(small, replace(sample, images=sample.images)).size == (60, 80)
+
+
+@pytest.mark.parametrize("composition", ["stitch", "crop", "both"])
+@pytest.mark.parametrize("granularity", ["image", "region", "pixel"])
+def test_a_marked_pixel_comes_back_to_its_place(composition: str, granularity: str) -> None:
+    """A bright mark at the spot is looked up in what is shown and mapped back: the one affine is right."""
+    sample, view = question(Task.HBB)
+    image = np.zeros_like(view.images[0])
+    image[78:82, 220:224] = 255
+    before = (0.5, 0.0, 10.0, 0.0, 2.0, 20.0)  # a step before this one moved something already
+    view = View((image,), view.original_size, before)
+    x1, y1, x2, y2 = SPOT
+    corners = map_points([[x1, y1], [x2, y2]], before)
+    backbone = Looking((*corners[0], *corners[1]))  # type: ignore[arg-type]
+    step = MagCrop(granularity=granularity, composition=composition)
+    shown = step.apply(view, sample, backbone)
+    last = shown.images[-1][..., 0].astype(float)
+    rows, columns = np.indices(last.shape)
+    centre = ((columns + 0.5) * last).sum() / last.sum(), ((rows + 0.5) * last).sum() / last.sum()
+    expected = map_points([[222.0, 80.0]], before)[0]
+    tolerance = 2.0 if granularity == "image" else 0.2
+    np.testing.assert_allclose(map_points([centre], shown.to_original)[0], expected, atol=tolerance)
+    assert len(shown.images) == (2 if composition == "both" and granularity != "image" else 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(st.integers(30, 300), st.integers(30, 300)),
+    st.tuples(st.floats(0, 0.8), st.floats(0, 0.8)),
+    st.sampled_from(["stitch", "crop", "both"]),
+    st.sampled_from(["image", "region", "pixel"]),
+    st.sampled_from(["query", "map"]),
+    st.sampled_from([None, 64]),
+)
+def test_boxes_survive_the_round_trip(
+    size: tuple[int, int],
+    corner: tuple[float, float],
+    composition: str,
+    granularity: str,
+    second: str,
+    query_side: int | None,
+) -> None:
+    height, width = size
+    sample = miniature(Task.HBB, size=size)
+    view = View((np.zeros((height, width, 3), np.uint8),), size)
+    x, y = corner[0] * width, corner[1] * height
+    backbone = Looking((x, y, x + 0.15 * width, y + 0.15 * height))
+    step = MagCrop(granularity=granularity, composition=composition, second=second, query_side=query_side)
+    shown = step.apply(view, sample, backbone)
+    assert shown.original_size == size
+    for box in note(shown)["boxes"]:
+        assert 0 <= box[0] < box[2] <= width
+        assert 0 <= box[1] < box[3] <= height
+    rows, columns = shown.size
+    inner = Region(hbb=(0.25 * columns, 0.25 * rows, 0.75 * columns, 0.5 * rows))
+    back = unmap_region(map_region(inner, shown), shown)
+    assert back.hbb == pytest.approx(inner.hbb, abs=1e-6)
+    corners = map_points([[0, 0], [columns, rows]], shown.to_original)
+    assert (corners >= -1e-9).all()
+    assert (corners[:, 0] <= width + 1e-9).all()
+    assert (corners[:, 1] <= height + 1e-9).all()
+    np.testing.assert_allclose(
+        map_points(corners, invert_affine(shown.to_original)), [[0, 0], [columns, rows]], atol=1e-6
+    )
+
+
+def test_a_small_question_image_finds_the_same_place() -> None:
+    sample, view = question(Task.HBB, 480, 720)
+    backbone = Looking((400, 120, 490, 200))
+    full = note(MagCrop(granularity="region").apply(view, sample, backbone))
+    small = note(MagCrop(granularity="region", query_side=96).apply(view, sample, backbone))
+    asked = backbone.asked[-1].view
+    assert asked is not None
+    assert asked.size == (64, 96)
+    assert asked.to_original == (7.5, 0.0, 0.0, 0.0, 7.5, 0.0)
+    np.testing.assert_allclose(small["boxes"], full["boxes"], atol=31)
+
+
+def test_pairs_of_images_are_cut_alike() -> None:
+    sample, view = question(Task.CHANGE)
+    before = np.random.default_rng(1).integers(0, 256, (120, 180, 3), np.uint8)
+    view = replace(view, images=(before, view.images[1]))
+    shown = MagCrop(granularity="region", composition="crop").apply(view, sample, Looking(SPOT))
+    ((x1, y1, x2, y2),) = note(shown)["boxes"]
+    np.testing.assert_array_equal(shown.images[1], view.images[1][y1:y2, x1:x2])
+    np.testing.assert_array_equal(shown.images[0], before[y1 // 2 : round(y2 / 2), x1 // 2 : round(x2 / 2)])
+    with pytest.raises(ContractError, match=r"composition='both' .* use composition='stitch'"):
+        MagCrop(granularity="region", composition="both").apply(view, sample, Looking(SPOT))
+
+
+def test_a_backbone_that_cannot_say_where_it_looks() -> None:
+    sample, view = question(Task.HBB)
+    with pytest.raises(ContractError, match=r"must have attend\(prompts\); Deaf has none.*fallback='plain'"):
+        MagCrop().apply(view, sample, Deaf())
+    shown = MagCrop(fallback="plain").apply(view, sample, Deaf())
+    assert note(shown)["plain"] == "no-attend"
+    assert shown.images is view.images
+    assert note(MagCrop().apply(view, sample, None))["plain"] == "no-backbone"
+
+
+def test_a_flat_map_leaves_the_view() -> None:
+    sample, view = question(Task.HBB)
+    shown = MagCrop().apply(view, sample, Looking((1e6, 1e6, 1e6, 1e6)))
+    assert note(shown)["plain"] == "flat"
+    assert shown.images is view.images
+
+
+def test_grounded_descriptions_are_left_alone_unless_asked_for() -> None:
+    sample, view = question(Task.GCG)
+    assert note(MagCrop().apply(view, sample, Looking(SPOT)))["plain"] == "task"
+    asked = MagCrop(skip=[], granularity="task").apply(view, sample, Looking(SPOT))
+    assert note(asked)["granularity"] == "pixel"
+
+
+def test_the_query_is_the_heads_own_words_once_told() -> None:
+    sample, view = question(Task.HBB)
+    backbone = Looking(SPOT)
+    step = MagCrop(granularity="region")
+    step.apply(view, sample, backbone)
+    assert backbone.asked[-1].text == f"Output the bounding box of {sample.expression}"
+    head = load("head", "codec", codec="text-hbb", question="Look for {expression} please")
+    step.listen(head)
+    step.apply(view, sample, backbone)
+    assert backbone.asked[-1].text == f"Look for {sample.expression} please"
+    own = MagCrop(granularity="region", question="Where is {expression}?")
+    own.apply(view, sample, backbone)
+    assert backbone.asked[-1].text == f"Where is {sample.expression}?"
+    assert backbone.asked[-1].sample is None
+
+
+def test_an_answer_of_another_length_is_refused() -> None:
+    sample, view = question(Task.HBB)
+
+    class Silent(Looking):
+        def attend(self, prompts: Sequence[Prompt]) -> list[Any]:
+            return []
+
+    with pytest.raises(ContractError, match="1 prompt, 0 answers"):
+        MagCrop(granularity="region").apply(view, sample, Silent(SPOT))
+
+
+def test_presets_and_their_overrides() -> None:
+    assert MagCrop(preset="geomag").options == MagCrop().options
+    assert MagCrop(preset="fast").options.query_side == 336
+    assert MagCrop(preset="fast", query_side=128).options.query_side == 128
+    assert MagCrop(sizes=[0.3]).options.sizes == (0.3,)
+
+
+@pytest.mark.parametrize(
+    ("given_options", "error", "message"),
+    [
+        ({"preset": "geomagg"}, UnknownNameError, "Did you mean 'geomag'"),
+        ({"factr": 2}, UnknownNameError, "Did you mean 'factor'"),
+        ({"granularity": "pixels"}, UnknownNameError, "Did you mean 'pixel'"),
+        ({"skip": ("mas",)}, UnknownNameError, "Did you mean 'mask'"),
+        ({"factor": 0}, ShapeError, "whole number >= 1, got 0"),
+        ({"map_side": 1.5}, ShapeError, "whole number >= 2, got 1.5"),
+        ({"margin": -1.0}, ShapeError, "'margin' must be >= 0"),
+        ({"sizes": [2.0]}, ShapeError, "option 'sizes'"),
+        ({"question": "Where?"}, ShapeError, "must hold"),
+    ],
+)
+def test_bad_options_are_named(given_options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        MagCrop(**given_options)
