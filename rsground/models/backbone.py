@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rsground.contracts import Backbone, Prompt
 from rsground.errors import PromptError
 from rsground.models import adapters
+from rsground.models.attending import Attended, attend, attentions
 from rsground.models.devices import PeakMemory, in_parts, pick_device, pick_dtype
 from rsground.models.encoding import Encoded, Encoder, grouped
+from rsground.models.families import visual_boxes
 from rsground.models.generating import Sampling, Written, write
 from rsground.models.loading import hub_folder, load_model, load_processor
 from rsground.models.teaching import Taught, force, teach
-from rsground.types import Generation, Usage
+from rsground.types import Generation, Usage, View
+
+Answer = TypeVar("Answer")
 
 
 class TransformersBackbone(Backbone):
@@ -93,13 +99,8 @@ class TransformersBackbone(Backbone):
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         rows = [self._encoded(prompt) for prompt in prompts]
-        answers: list[Generation | None] = [None] * len(rows)
         with self._evaluating():
-            for group in grouped(rows):
-                found = in_parts([rows[index] for index in group], self.batch_size, self._answer)
-                for index, generation in zip(group, found, strict=True):
-                    answers[index] = generation
-        return [each for each in answers if each is not None]
+            return self._in_groups(rows, self._answer)
 
     def teach(self, prompts: Sequence[Prompt]) -> Taught:
         """A training pass over prompts that all have an answer; gradients flow where the caller enables them.
@@ -111,6 +112,21 @@ class TransformersBackbone(Backbone):
             if prompt.answer is None:
                 raise PromptError(f"teaching needs an answer to every prompt; {prompt.text[:60]!r} has none")
         return teach(self.model, [self._encoded(prompt) for prompt in prompts], self.end_token, self.pad_token)
+
+    def attend(self, prompts: Sequence[Prompt]) -> list[Attended]:
+        """Where the model looks, per prompt: attention of the last prompt token, or of the answer's tokens.
+
+        Raises:
+            PromptError: a prompt is too long.
+            ContractError: what the model's visual tokens stand for is not known.
+        """
+        rows = [self._encoded(prompt) for prompt in prompts]
+        with self._evaluating():
+            return self._in_groups(rows, lambda part: attend(self.model, self.processor, part, self.pad_token))
+
+    def visual_boxes(self, view: View) -> NDArray[np.float32]:
+        """``(V, 4)`` boxes, in pixels of the last image, that the visual tokens of a view stand for; NaN for none."""
+        return visual_boxes(self.model, self.processor, self._encoder.encode(Prompt("", view)))
 
     def add_tokens(self, tokens: Sequence[str]) -> None:
         """Add special tokens to the vocabulary; those it has already stay. New rows are the mean of the old ones."""
@@ -193,6 +209,14 @@ class TransformersBackbone(Backbone):
             )
         return row
 
+    def _in_groups(self, rows: Sequence[Encoded], run: Callable[[Sequence[Encoded]], Sequence[Answer]]) -> list[Answer]:
+        """Answers in the order of the prompts; each batch holds prompts with equal needs only."""
+        answers: dict[int, Answer] = {}
+        for group in grouped(rows):
+            found = in_parts([rows[index] for index in group], self.batch_size, run)
+            answers.update(zip(group, found, strict=True))
+        return [answers[index] for index in range(len(rows))]
+
     def _answer(self, rows: Sequence[Encoded]) -> list[Generation]:
         peak = PeakMemory(self.device)
         if rows[0].answer is not None:
@@ -204,6 +228,11 @@ class TransformersBackbone(Backbone):
         else:
             limits = [self._limit(row) for row in rows]
             written = write(self.model, rows, limits, self.end_tokens, self.pad_token, self.sampling)
+        watched = [at for at, row in enumerate(rows) if "attentions" in row.prompt.capture]
+        if watched:
+            picked = [rows[at] for at in watched], [written[at].ids for at in watched]
+            for at, weights in zip(watched, attentions(self.model, *picked, self.pad_token), strict=True):
+                written[at].attentions = weights
         memory = peak.read()
         return [self._generation(row, answer, memory) for row, answer in zip(rows, written, strict=True)]
 
@@ -225,7 +254,7 @@ class TransformersBackbone(Backbone):
             output_tokens=len(answer.ids),
             peak_memory_bytes=memory,
         )
-        return Generation(text, answer.finish, tuple(answer.ids), hidden, None, usage)
+        return Generation(text, answer.finish, tuple(answer.ids), hidden, answer.attentions, usage)
 
     def _tables(self) -> list[Any]:
         return [self.model.get_input_embeddings(), self.model.get_output_embeddings()]

@@ -94,11 +94,12 @@ class Encoder:
                     f"a prompt's {name} must not hold {self.image_mark!r}, the mark this model puts images at; the "
                     f"backbone adds it itself, so leave it out"
                 )
-        images = [] if prompt.view is None else list(prompt.view.images)
+        images: list[Any] = [] if prompt.view is None else list(prompt.view.images)
         turn = self._turn(prompt.text, len(images))
         bos = self.tokenizer.bos_token
         more = {"add_special_tokens": False} if bos is not None and turn.startswith(bos) else {}
-        found = dict(self.processor(text=[turn], images=images or None, return_tensors="pt", **more))
+        shown = [images] if len(images) > 1 else images or None  # nested: several images of one prompt
+        found = dict(self.processor(text=[turn], images=shown, return_tensors="pt", **more))
         length = found["input_ids"].shape[1]
         found.pop("attention_mask", None)
         tokens = {key: value[0] for key, value in found.items() if tuple(value.shape) == (1, length)}

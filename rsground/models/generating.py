@@ -35,11 +35,13 @@ class Written:
         ids: its tokens, without the end token.
         finish: ``"stop"`` or ``"length"``.
         states: where asked for, a ``(D,)`` state per token.
+        attentions: where asked for, ``(heads, T, L)``.
     """
 
     ids: list[int] = field(default_factory=list)
     finish: str = "length"
     states: list[Tensor] = field(default_factory=list)
+    attentions: Tensor | None = None
 
 
 @torch.no_grad()

@@ -59,13 +59,16 @@ def test_batched_answers_equal_one_by_one_answers(backbone: TransformersBackbone
 
 def test_answers_are_those_of_the_library(backbone: TransformersBackbone) -> None:
     """The library's own ``generate`` is the oracle of a prompt with an image."""
-    for prompt in (PROMPTS[0], PROMPTS[3]):
+    for prompt in PROMPTS[:1] + PROMPTS[3:5]:
         assert prompt.view is not None
-        content = [{"type": "image"}] * len(prompt.view.images) + [{"type": "text", "text": prompt.text}]
-        turn = backbone.processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
+        shown = [{"type": "image", "image": image} for image in prompt.view.images]
+        given = backbone.processor.apply_chat_template(
+            [{"role": "user", "content": [*shown, {"type": "text", "text": prompt.text}]}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
         )
-        given = backbone.processor(text=[turn], images=list(prompt.view.images), return_tensors="pt")
         found = backbone.model.generate(**given, max_new_tokens=prompt.max_new_tokens, do_sample=False)
         ours = backbone.generate([prompt])[0]
         expected = found[0, given["input_ids"].shape[1] :].tolist()

@@ -1,0 +1,106 @@
+"""Where a model looks: attention of its last layer onto the visual tokens, and what the answer's score asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsground.errors import ContractError
+from rsground.models.encoding import Encoded, join
+from rsground.models.families import visual_boxes
+from rsground.models.running import forward
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attended:
+    """Attention of one prompt.
+
+    Attributes:
+        attention: ``(heads, T, V)`` float32 of the last layer, from T tokens onto the V visual tokens: the last token
+            of the prompt, or the answer's tokens where one was given. Rows sum to at most 1.
+        gradient: ``(heads, T, V)`` float32, derivative of the sum over T of the largest logit by the attention.
+        boxes: ``(V, 4)`` float32, the part of the last view image a visual token stands for, in its pixels; NaN for
+            tokens that stand for none.
+    """
+
+    attention: Tensor
+    gradient: Tensor
+    boxes: Tensor
+
+
+def attend(model: Any, processor: Any, rows: Sequence[Encoded], pad: int) -> list[Attended]:
+    """Attention and gradient of prompts with equal needs, in one forward and a backward through the last layer."""
+    tails = [row.answer or () for row in rows]
+    counts = [max(1, len(tail)) for tail in tails]
+    batch = join(rows, tails, pad, model.device, model.dtype)
+    with _watched(model, gradients=True) as seen, torch.no_grad():
+        found = forward(model, batch, max(counts))
+        best = found.logits.float().amax(dim=-1)
+        score = sum((best[index, -count:].sum() for index, count in enumerate(counts)), torch.zeros(()))
+        (gradient,) = torch.autograd.grad(score, seen[-1])
+    attention = seen[-1].detach()
+    made = []
+    for index, (row, count) in enumerate(zip(rows, counts, strict=True)):
+        columns = row.visual.nonzero()[:, 0].to(attention.device) + batch.pads[index]
+        pick = [each[index, :, -count:][..., columns].float() for each in (attention, gradient)]
+        made.append(Attended(pick[0], pick[1], torch.from_numpy(visual_boxes(model, processor, row))))
+    return made
+
+
+def attentions(model: Any, rows: Sequence[Encoded], answers: Sequence[Sequence[int]], pad: int) -> list[Tensor]:
+    """Last-layer attention ``(heads, T, L)`` float32 of the answers' T tokens over the L of prompt and answer."""
+    batch = join(rows, answers, pad, model.device, model.dtype)
+    with _watched(model, gradients=False) as seen, torch.no_grad():
+        forward(model, batch, 1)
+    width = seen[-1].shape[-1]
+    return [
+        seen[-1][index, :, width - len(answer) :, batch.pads[index] :].float() for index, answer in enumerate(answers)
+    ]
+
+
+@contextmanager
+def _watched(model: Any, gradients: bool) -> Iterator[list[Tensor]]:
+    """Attention weights ``(B, heads, L, L)`` of the language model's last layer while this lasts.
+
+    Weights exist only where attention is computed plainly, so it is meanwhile. With ``gradients`` the last layer
+    records a graph, and nothing before it does: memory stays that of a forward pass.
+    """
+    layer = _last_layer(model)
+    seen: list[Tensor] = []
+    config = model.config
+    before = {name: getattr(config, name)._attn_implementation for name in config.sub_configs}
+    own = config._attn_implementation
+
+    def enter(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        torch.set_grad_enabled(True)
+        return tuple(_fresh(each) for each in given), {key: _fresh(each) for key, each in named.items()}
+
+    def _fresh(value: Any) -> Any:
+        hidden = isinstance(value, Tensor) and value.is_floating_point() and value.dim() == 3
+        return value.detach().requires_grad_() if hidden else value
+
+    def leave(module: Any, given: tuple[Any, ...], made: tuple[Any, ...]) -> None:
+        seen.append(made[1])
+
+    hooks = [layer.self_attn.register_forward_hook(leave)]
+    if gradients:
+        hooks.append(layer.register_forward_pre_hook(enter, with_kwargs=True))
+    model.set_attn_implementation("eager")
+    try:
+        yield seen
+    finally:
+        model.set_attn_implementation({"": own, **before})
+        for hook in hooks:
+            hook.remove()
+
+
+def _last_layer(model: Any) -> Any:
+    layers = getattr(model.get_decoder(), "layers", None)
+    if not layers or not hasattr(layers[-1], "self_attn"):
+        raise ContractError(f"{type(model).__name__} has no layers[-1].self_attn to read attention from")
+    return layers[-1]
