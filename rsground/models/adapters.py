@@ -16,9 +16,15 @@ from rsground.models.state import Weights
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
-def add(model: Any, rank: int, alpha: float, dropout: float, targets: Sequence[str] | str | None) -> Any:
-    """Freeze the model and put fresh adapters on it; peft's wrapper. The update starts at zero."""
+def add(model: Any, lora: Any, rank: int, alpha: float, dropout: float, targets: Sequence[str] | str | None) -> Any:
+    """Freeze the model and put fresh adapters on it; peft's wrapper. The update starts at zero.
+
+    Raises:
+        CheckpointError: it has adapters already.
+        MissingExtraError: peft is not installed.
+    """
     peft = _peft()
+    _only_one(lora)
     chosen = language_layers(model) if targets is None else targets if isinstance(targets, str) else list(targets)
     config = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, bias="none")
     return peft.get_peft_model(model, config)
@@ -49,12 +55,14 @@ def save(lora: Any, folder: Path) -> None:
         raise CheckpointError(f"the adapter cannot be written: {error}", folder) from error
 
 
-def load(model: Any, folder: Path) -> Any:
+def load(model: Any, lora: Any, folder: Path) -> Any:
     """Put a saved adapter on the model, in evaluation mode.
 
     Raises:
-        CheckpointError: it is no adapter, a pickle, damaged, or one of another model.
+        CheckpointError: it is no adapter, a pickle, damaged, or one of another model; or there is one already.
+        MissingExtraError: peft is not installed.
     """
+    _only_one(lora)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise CheckpointError(f"no {ADAPTER_CONFIG} in this folder: it holds no LoRA adapter", folder)
     path = folder / ADAPTER_WEIGHTS
@@ -112,6 +120,11 @@ def merged_state(model: nn.Module) -> Mapping[str, Tensor]:
                 value = value + sum(layers[owner].get_delta_weight(name) for name in layers[owner].active_adapters)
         state[key.replace(".base_layer.", ".")] = value
     return state
+
+
+def _only_one(lora: Any) -> None:
+    if lora is not None:
+        raise CheckpointError("the model has a LoRA adapter already; merge_adapter() folds it into the weights first")
 
 
 def _peft() -> Any:

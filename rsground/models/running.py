@@ -1,17 +1,17 @@
-"""Forward passes of a batch: the prompt at once, then token by token with a key-value cache."""
+"""Forward passes of a whole batch, and the positions of its tokens."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from rsground.models.encoding import Batch
+
+Advance = Callable[[dict[str, Any], Tensor], dict[str, Any]]
 
 
 class Pass(NamedTuple):
@@ -28,69 +28,36 @@ class Pass(NamedTuple):
 
 def forward(model: Any, batch: Batch, keep: int) -> Pass:
     """One pass over a whole batch, without a cache; logits and states of the last ``keep`` columns."""
-    positions, _ = _positions(model, batch)
-    return _call(model, keep, {**batch.inputs, "position_ids": positions}, batch.mask, use_cache=False)
+    given: dict[str, Any] = {**batch.inputs, "attention_mask": batch.mask, "position_ids": positions(model, batch)[0]}
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        given["logits_to_keep"] = keep
+    with _last_states(model) as states:
+        found = model(**given, use_cache=False)
+    return Pass(found.logits[:, -keep:], states[-1][:, -keep:])
 
 
-class Stepper:
-    """A batch under generation: the prompt's pass, then one token a row and step.
+def positions(model: Any, batch: Batch) -> tuple[Tensor, Advance | None]:
+    """Positions of a batch's tokens, padding not counted, and how later steps' positions are made from their counts.
 
-    Args:
-        model: the model, in evaluation mode.
-        batch: the prompts.
+    Returns:
+        ``(B, L)``, and None: later positions are the counts. For models that place images on three axes (M-RoPE)
+        ``(3, B, L)``, and a function of a step's inputs and the numbers of its rows.
     """
-
-    def __init__(self, model: Any, batch: Batch) -> None:
-        self.model = model
-        self.cache = DynamicCache(config=model.config.get_text_config(decoder=True))
-        self.mask = batch.mask
-        self._batch = batch
-        self._shift = torch.zeros(len(batch.rows), 1, dtype=torch.long, device=batch.mask.device)
-        self._planes = 1
-
-    def start(self) -> Pass:
-        """Run the prompts; logits ``(B, 1, V)`` of the first token to come."""
-        positions, shift = _positions(self.model, self._batch)
-        if shift is not None:
-            self._shift, self._planes = shift, positions.shape[0]
-        inputs = {**self._batch.inputs, "position_ids": positions}
-        return _call(self.model, 1, inputs, self.mask, use_cache=True, past_key_values=self.cache)
-
-    def step(self, tokens: Tensor) -> Pass:
-        """Feed one token per row, ``(B,)``; their states, and the logits of what follows."""
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        place = self.mask.sum(dim=1, keepdim=True) - 1 + self._shift
-        positions = place if self._planes == 1 else place.expand(self._planes, -1, -1)
-        inputs = {"input_ids": tokens[:, None], "position_ids": positions}
-        return _call(self.model, 1, inputs, self.mask, use_cache=True, past_key_values=self.cache)
-
-    def select(self, rows: Tensor) -> None:
-        """Go on with these rows only (long indices), in that order."""
-        self.cache.batch_select_indices(rows)
-        self.mask, self._shift = self.mask[rows], self._shift[rows]
-
-
-def _positions(model: Any, batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """Positions of all tokens, padding not counted; for models that turn images in three axes (M-RoPE), ``(3, B, L)``
-    and what to add to the count of tokens from there on, ``(B, 1)``."""
     index = getattr(model.base_model, "get_rope_index", None)
     if index is None or "mm_token_type_ids" not in batch.inputs:
         return (batch.mask.cumsum(dim=1) - 1).clamp(min=0), None
-    positions, shift = index(
+    found, shift = index(
         batch.inputs["input_ids"],
         mm_token_type_ids=batch.inputs["mm_token_type_ids"],
         image_grid_thw=batch.inputs.get("image_grid_thw"),
         attention_mask=batch.mask,
     )
-    return positions, shift
 
+    def advance(given: dict[str, Any], rows: Tensor) -> dict[str, Any]:
+        place = given["position_ids"] + shift[rows]
+        return {**given, "position_ids": place.expand(len(found), *place.shape)}
 
-def _call(model: Any, keep: int, inputs: Mapping[str, Tensor], mask: Tensor, **options: Any) -> Pass:
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        options["logits_to_keep"] = keep
-    with _last_states(model) as states:
-        found = model(**inputs, attention_mask=mask, **options)
-    return Pass(found.logits[:, -keep:], states[-1][:, -keep:])
+    return found, advance
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def test_answers_are_those_of_the_library(backbone: TransformersBackbone) -> Non
         ours = backbone.generate([prompt])[0]
         expected = found[0, given["input_ids"].shape[1] :].tolist()
         if ours.finish == "stop":
-            assert expected.pop() in backbone.end_tokens
+            assert expected.pop() in backbone.marks.ends
         assert list(ours.token_ids or ()) == expected
 
 
@@ -106,7 +106,7 @@ def test_states_of_a_decoded_answer_are_those_of_one_pass(backbone: Transformers
     from rsground.models.teaching import force
 
     with torch.no_grad():
-        (states,) = force(backbone.model, [replace(row, answer=written.token_ids)], backbone.pad_token)
+        (states,) = force(backbone.model, [replace(row, answer=written.token_ids)], backbone.marks.pad)
     torch.testing.assert_close(written.hidden, states, atol=1e-4, rtol=1e-3)
 
 
