@@ -229,7 +229,7 @@ def test_pixel_decoder_shapes() -> None:
     found = decoder(maps)
     assert found.mask_features.shape == (2, 32, 64, 32)
     assert [tuple(level.shape) for level in found.levels] == [(2, 32, 8, 4), (2, 32, 16, 8), (2, 32, 32, 16)]
-    detailed = PixelDecoder((8, 16, 24, 32), 32, layers=1, heads=4, hidden=16, detail=True)
+    detailed = PixelDecoder((8, 16, 24, 32), 32, layers=1, heads=4, hidden=16, detail=3)
     assert detailed(maps, torch.randn(2, 3, 256, 128)).mask_features.shape == (2, 32, 128, 64)
 
 

@@ -27,7 +27,8 @@ class BranchConfig:
         heads: attention heads, everywhere.
         pixel_layers, pixel_hidden: layers of the pixel decoder's encoder and their hidden width.
         layers, hidden: layers of the mask decoder and their hidden width.
-        detail: mask features at stride 2 instead of 4 (not in the published model).
+        detail: channels of a stride-2 lateral map (3: the pixels), for mask features at stride 2 instead of 4; 0 for
+            none, as in the published model.
         stored_unused: hold the published checkpoint's unused parameters as well.
     """
 
@@ -39,7 +40,7 @@ class BranchConfig:
     pixel_hidden: int = 1024
     layers: int = 9
     hidden: int = 2048
-    detail: bool = False
+    detail: int = 0
     stored_unused: bool = False
 
 
@@ -78,9 +79,12 @@ class MaskBranch(nn.Module):
         query: Tensor = self.SEG_token_projector(torch.cat([origin, refined], -1))
         return query[:, None]
 
-    def pixels(self, maps: Sequence[Tensor], pixels: Tensor | None = None) -> PixelFeatures:
-        """The encoder's maps as the mask decoder wants them; independent of any description."""
-        features: PixelFeatures = self.pixel_decoder(maps, pixels)
+    def pixels(self, maps: Sequence[Tensor], lateral: Tensor | None = None) -> PixelFeatures:
+        """The encoder's maps as the mask decoder wants them; independent of any description.
+
+        ``lateral`` is what ``detail`` names: pixels ``(B, 3, H, W)``, or a map at stride 2.
+        """
+        features: PixelFeatures = self.pixel_decoder(maps, lateral)
         return features
 
     def masks(self, pooled: Tensor, coarsest: Tensor, features: PixelFeatures) -> Masks:

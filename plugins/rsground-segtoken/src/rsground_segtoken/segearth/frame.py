@@ -49,6 +49,11 @@ class Frame:
             raise ShapeError(f"an image of {size} is too thin for a frame of {side}: its short side would vanish")
         return cls(side, size, inner, (side - inner[0]) // 2, (side - inner[1]) // 2)
 
+    @classmethod
+    def stretched(cls, size: tuple[int, int], side: int) -> Frame:
+        """The frame an image of ``size`` (H, W) fills, whatever its shape."""
+        return cls(side, size, (side, side), 0, 0)
+
     @property
     def to_image(self) -> tuple[float, float, float, float, float, float]:
         """Affine map from frame pixels to image pixels, as :attr:`rsground.types.View.to_original` is written."""
@@ -74,7 +79,7 @@ class Frame:
 
 
 def framed(image: NDArray[np.uint8], side: int) -> tuple[Tensor, Frame]:
-    """An ``(H, W, 3)`` uint8 RGB image as a normalised ``(3, side, side)`` tensor, and its frame.
+    """An ``(H, W, 3)`` uint8 RGB image as a normalised float32 ``(3, side, side)`` tensor, and its frame.
 
     Resized values are rounded to whole numbers and the padding is black *before* normalisation, as in the released
     preprocessing, so padded pixels are about -2 and not 0.

@@ -63,3 +63,14 @@ def _ours(name: str) -> str:
         if name.startswith(theirs):
             return ours + name.removeprefix(theirs)
     return name
+
+
+def head_name(name: str) -> str | None:
+    """A published key as the head's, None for what the language model and nobody else has."""
+    ours = _ours(name)
+    if ours.startswith("language.") or ours == "seg_query":
+        return None
+    for part, place in (("vision_tower.", "encoder."), ("mm_projector.", "connector.")):
+        if ours.startswith(part):
+            return place + ours.removeprefix(part)
+    return f"branch.{ours}"

@@ -80,7 +80,8 @@ class PixelDecoder(nn.Module):
         layers: encoder layers; 0 leaves the projected maps as they are.
         heads, points, hidden: of the encoder layers.
         groups: of the group norms.
-        detail: adds a map at stride 2, made from the pixels, to the mask features (not in the released model).
+        detail: channels of a lateral map for mask features at stride 2: 3 for the pixels themselves, which a strided
+            convolution brings there, else of a map at stride 2; 0 for none, as in the released model.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class PixelDecoder(nn.Module):
         points: int = 4,
         hidden: int = 1024,
         groups: int = 32,
-        detail: bool = False,
+        detail: int = 0,
     ) -> None:
         super().__init__()
         self.input_proj = nn.ModuleList(
@@ -102,31 +103,32 @@ class PixelDecoder(nn.Module):
         self.adapter_1 = _convolved(channels[0], width, 1, groups)
         self.layer_1 = _convolved(width, width, 3, groups)
         self.mask_features = nn.Conv2d(width, width, 1)
-        self.detail = Detail(width, groups) if detail else None
+        self.detail = Detail(detail, width, groups) if detail else None
 
-    def forward(self, maps: Sequence[Tensor], pixels: Tensor | None = None) -> PixelFeatures:
-        """Four maps, stride 4 first, to :class:`PixelFeatures`; ``pixels`` are needed with ``detail``."""
+    def forward(self, maps: Sequence[Tensor], lateral: Tensor | None = None) -> PixelFeatures:
+        """Four maps, stride 4 first, to :class:`PixelFeatures`; ``lateral`` is needed with ``detail``."""
         coarse = [project(each) for project, each in zip(self.input_proj, reversed(maps[1:]), strict=True)]
         levels = self.transformer(coarse)
         fine = self.layer_1(_added(self.adapter_1(maps[0]), levels[-1]))
         if self.detail is not None:
-            assert pixels is not None, "a detail map is made from pixels"
-            fine = self.detail(pixels, fine)
+            assert lateral is not None, "mask features at stride 2 need their lateral map"
+            fine = self.detail(lateral, fine)
         return PixelFeatures(self.mask_features(fine), tuple(levels))
 
 
 class Detail(nn.Module):
-    """One more pyramid step, down to stride 2, its lateral map taken from the pixels."""
+    """One more pyramid step, down to stride 2, its lateral map given or taken from the pixels."""
 
-    def __init__(self, width: int, groups: int) -> None:
+    def __init__(self, channels: int, width: int, groups: int) -> None:
         super().__init__()
         narrow = max(width // 4, 8)
-        self.stem = nn.Sequential(nn.Conv2d(3, narrow, 3, 2, 1), nn.ReLU(), nn.Conv2d(narrow, width, 1))
+        sight = nn.Conv2d(3, narrow, 3, 2, 1) if channels == 3 else nn.Conv2d(channels, narrow, 1)
+        self.stem = nn.Sequential(sight, nn.ReLU(), nn.Conv2d(narrow, width, 1))
         self.layer = _convolved(width, width, 3, groups)
 
-    def forward(self, pixels: Tensor, fine: Tensor) -> Tensor:
-        """Pixels ``(B, 3, H, W)`` and the stride-4 map to ``(B, C, H/2, W/2)``."""
-        mixed: Tensor = self.layer(_added(self.stem(pixels), fine))
+    def forward(self, lateral: Tensor, fine: Tensor) -> Tensor:
+        """Pixels ``(B, 3, H, W)``, or a map at stride 2, and the stride-4 map to ``(B, C, H/2, W/2)``."""
+        mixed: Tensor = self.layer(_added(self.stem(lateral), fine))
         return mixed
 
 
