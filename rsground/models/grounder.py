@@ -17,14 +17,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from rsground.assembly import assemble, locate
 from rsground.errors import CheckpointError, ImageError, ShapeError, UnknownNameError
 from rsground.models.asking import Picture, Question, sample_of
 from rsground.models.atomic import replacing_folder
 from rsground.models.card import CARD, Card, PartCard, read_card, write_card
-from rsground.models.state import save_state
 from rsground.pipeline import Pipeline, describe
 from rsground.registry import registry
 from rsground.specs import SystemSpec
@@ -160,8 +157,12 @@ class Grounder:
 
     def _save_parts(self, folder: Path) -> None:
         head, segmenter = self.pipeline.head, self.pipeline.head.segmenter
-        if isinstance(head, nn.Module) and head.state_dict():
-            save_state(head, folder / "head")
+        if hasattr(head, "state_dict"):
+            from rsground.models.state import save_state  # torch, which systems of text alone do without
+
+            state = head.state_dict()
+            if state:
+                save_state(state, folder / "head")
         places: list[tuple[Any, str]] = [(self.pipeline.backbone, "backbone")]
         if segmenter is not None:
             places.append((segmenter, "segmenter"))
