@@ -50,9 +50,9 @@ def locate(checkpoint: str | Path) -> Path:
 def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> Parts:
     """Build and join the parts of a system.
 
-    A part whose constructor has a parameter ``checkpoint`` is given the system's. Parts that are torch modules are put
-    in evaluation mode. The segmenter is set on the head first; then ``head.bind(backbone)`` is called, where the head
-    has it.
+    A part whose constructor has a parameter ``checkpoint`` is given the system's. The segmenter is set on the head
+    first; then ``head.bind(backbone)`` is called, where the head has it. Last, parts that are torch modules are put in
+    evaluation mode.
 
     Args:
         description: ``head``, ``backbone``, ``segmenter`` (or None) and ``preprocess`` (a list), each
@@ -80,12 +80,12 @@ def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None =
     steps = tuple(built[2 : 2 + len(description["preprocess"])])
     if description["segmenter"] is not None:
         head.segmenter = built[-1]
-    for part in built:
-        if hasattr(part, "eval") and hasattr(part, "train"):  # a torch module; those are born in training mode
-            part.eval()
     bind = getattr(head, "bind", None)
     if bind is not None:
         bind(backbone)
+    for part in built:
+        if hasattr(part, "eval") and hasattr(part, "train"):  # a torch module; those are born in training mode
+            part.eval()
     return Parts(head, backbone, steps)
 
 

@@ -393,3 +393,58 @@ def test_wrong_weights_are_named(folder: Path) -> None:
     save_state({"side.weight": torch.zeros(1, 4), "old.bias": torch.zeros(1)}, folder / "head")
     with pytest.raises(CheckpointError, match=r"1 unexpected: old\.bias; 1 of another shape: side\.weight is 1x4, sh"):
         Grounder.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A system of boxes as text on a tiny random LLaVA."""
+    pytest.importorskip("transformers")
+    import tiny
+
+    place = tmp_path_factory.mktemp("llava")
+    tiny.build("llava", place / "backbone")
+    card = Card("tiny/boxes", PartCard("codec", {"codec": "text-hbb"}), PartCard("transformers", {"dtype": "float32"}))
+    write_card(place, card)
+    return place
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+
+
+def test_a_system_on_a_transformers_model_answers_alone_as_in_a_batch(llava: Path) -> None:
+    with Grounder.from_pretrained(llava, batch=3, device="cpu") as grounder:
+        questions = [Question(noise(k), "the ship" if k % 2 else "the long red car", "hbb") for k in range(4)]
+        together = grounder.ground_many(questions)
+        alone = [grounder.ground(q.image, q.expression, "hbb") for q in questions]  # type: ignore[arg-type]
+        assert [found.text for found in together] == [found.text for found in alone]
+        assert all(found.parsed and found.error is None for found in together), "decoding is constrained"
+        assert all(found.usage.output_tokens for found in together)
+        assert len({found.text for found in together}) > 1, "the image matters"
+
+
+def test_decoding_is_free_on_request(llava: Path) -> None:
+    with Grounder.from_pretrained(llava, constrained=False, max_context=64) as grounder:
+        found = grounder.ground(noise(0), "the ship", "hbb")
+        assert found.error is None
+        assert found.issues, "a random model writes no box of its own accord"
+
+
+def test_a_saved_transformers_system_answers_the_same_elsewhere(tmp_path: Path, llava: Path) -> None:
+    with Grounder.from_pretrained(llava) as grounder:
+        expected = grounder.ground(noise(1), "the ship", "hbb")
+        target = grounder.save_pretrained(tmp_path / "saved")
+    assert (target / "backbone" / "model.safetensors").is_file()
+    assert not [path for path in target.rglob("*") if path.suffix in {".bin", ".pt", ".pth", ".ckpt"}]
+    with Grounder.from_pretrained(target.rename(tmp_path / "moved")) as again:
+        assert again.ground(noise(1), "the ship", "hbb").text == expected.text
+
+
+def test_a_damaged_backbone_is_told_before_it_is_asked(tmp_path: Path, llava: Path) -> None:
+    import shutil
+
+    broken = Path(shutil.copytree(llava, tmp_path / "broken"))
+    weights = broken / "backbone" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        Grounder.from_pretrained(broken)
