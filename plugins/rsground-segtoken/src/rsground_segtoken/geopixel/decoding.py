@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -50,9 +52,11 @@ def decode_masks(decoder: EmbeddingDecoder, features: Any, embeddings: Tensor, f
 
     Each embedding is the only sparse prompt of its mask. With ``fallback``, a mask of SAM 2's first mask token whose
     stability is under 0.98 is replaced by the best of the other three by predicted IoU, as upstream does when it
-    evaluates (never in training): the [SEG] states were not trained on those tokens.
+    evaluates (never in training): the [SEG] states were not trained on those tokens. The segmenter's own setting of
+    this does not count.
     """
-    logits, _ = decoder.decode(features, embeddings=embeddings[:, None], multimask=False)
+    with _first_token(decoder):
+        logits, _ = decoder.decode(features, embeddings=embeddings[:, None], multimask=False)
     single = logits[:, 0]
     shaky = stability(single) < STABILITY_LEAST if fallback else None
     if shaky is None or not bool(shaky.any()):
@@ -75,3 +79,18 @@ def stability(logits: Tensor, margin: float = STABILITY_MARGIN) -> Tensor:
 def upscale(logits: Tensor, size: Size) -> Tensor:
     """Logits ``(K, h, w)`` at ``size`` (H, W): float32, bilinear, pixel centres aligned (``align_corners=False``)."""
     return F.interpolate(logits.float()[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+@contextmanager
+def _first_token(decoder: EmbeddingDecoder) -> Iterator[None]:
+    """SAM 2's first mask token as it is, even where its decoder is set to replace unstable masks."""
+    part = getattr(getattr(decoder, "module", None), "sam_mask_decoder", None)
+    before = getattr(part, "dynamic_multimask_via_stability", None)
+    if part is None or not before:
+        yield
+        return
+    part.dynamic_multimask_via_stability = False
+    try:
+        yield
+    finally:
+        part.dynamic_multimask_via_stability = before
