@@ -82,8 +82,7 @@ class Field:
 
     def next_chars(self, typed: str, values: tuple[int, ...]) -> frozenset[str]:
         """The characters that may come next inside this number."""
-        candidates = self.alphabet + ("." if self.decimals else "") + ("-" if not typed else "")
-        return frozenset(char for char in candidates if self.viable(typed + char, values))
+        return _next_chars(typed, self.ranges(values), self.width, self.decimals, self.alphabet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +185,12 @@ def _viable(typed: str, ranges: Ranges, width: int, decimals: int, alphabet: str
     if any(digit not in alphabet for digit in digits):
         return False
     return _extends(digits, ranges, width, alphabet)
+
+
+@lru_cache(maxsize=65536)
+def _next_chars(typed: str, ranges: Ranges, width: int, decimals: int, alphabet: str) -> frozenset[str]:
+    candidates = alphabet + ("." if decimals else "") + ("-" if not typed else "")
+    return frozenset(char for char in candidates if _viable(typed + char, ranges, width, decimals, alphabet))
 
 
 def _extends(digits: str, ranges: Ranges, width: int, alphabet: str) -> bool:

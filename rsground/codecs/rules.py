@@ -130,14 +130,14 @@ class Chain(Rule):
         return all(part.nullable for part in self.parts)
 
     def after(self, char: str) -> Rule | None:
-        found: list[Rule | None] = []
+        found: list[Rule] = []
         for index, part in enumerate(self.parts):
             rest = part.after(char)
             if rest is not None:
-                found.append(chain(rest, *self.parts[index + 1 :]))
+                found.append(_joined(rest, self.parts[index + 1 :]))
             if not part.nullable:
                 break
-        return choice(found)
+        return found[0] if len(found) == 1 else choice(found)
 
     def first(self) -> CharSet:
         found = NO_CHARS
@@ -186,21 +186,25 @@ class Repeat(Rule):
     def nullable(self) -> bool:
         return self.least <= 0
 
-    def _next(self) -> Rule:
-        return chain(Text(self.separator), self.item) if self.begun else self.item
-
     def after(self, char: str) -> Rule | None:
         if self.most is not None and self.most <= 0:
             return None
-        rest = self._next().after(char)
+        rest: Rule | None
+        if self.begun and self.separator:
+            item = self.item.parts if isinstance(self.item, Chain) else (self.item,)
+            rest = _joined(Text(self.separator[1:]), item) if self.separator[0] == char else None
+        else:
+            rest = self.item.after(char)
         if rest is None:
             return None
         most = None if self.most is None else self.most - 1
         tail = Repeat(self.item, max(self.least - 1, 0), most, self.separator, begun=True)
-        return chain(rest, tail)
+        return _joined(rest, (tail,) if most is None or most > 0 else ())
 
     def first(self) -> CharSet:
-        return NO_CHARS if self.most is not None and self.most <= 0 else self._next().first()
+        if self.most is not None and self.most <= 0:
+            return NO_CHARS
+        return CharSet(frozenset(self.separator[0])) if self.begun and self.separator else self.item.first()
 
     @property
     def longest(self) -> int | None:
@@ -251,8 +255,22 @@ def choice(options: Iterable[Rule | None]) -> Rule | None:
     return next(iter(found)) if len(found) == 1 else Choice(tuple(found))
 
 
+def _joined(rest: Rule, tail: tuple[Rule, ...]) -> Rule:
+    """:func:`chain` where all but the first part are known to be no chains and not spent."""
+    if isinstance(rest, Chain):
+        return Chain(rest.parts + tail)
+    parts = tail if _is_spent(rest) else (rest, *tail)
+    if not parts:
+        return EMPTY
+    return parts[0] if len(parts) == 1 else Chain(parts)
+
+
 def _is_spent(rule: Rule) -> bool:
     """Whether only the empty text is left of it."""
+    if isinstance(rule, Text):
+        return not rule.text
+    if isinstance(rule, Repeat):
+        return rule.most is not None and rule.most <= 0
     return rule.nullable and rule.first() == NO_CHARS
 
 
