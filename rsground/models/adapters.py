@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from rsground.errors import CheckpointError, MissingExtraError
+from rsground.models.loading import quiet
 from rsground.models.state import Weights
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -27,7 +30,8 @@ def add(model: Any, lora: Any, rank: int, alpha: float, dropout: float, targets:
     _only_one(lora)
     chosen = language_layers(model) if targets is None else targets if isinstance(targets, str) else list(targets)
     config = peft.LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, bias="none")
-    return peft.get_peft_model(model, config)
+    with _settled():
+        return peft.get_peft_model(model, config)
 
 
 def language_layers(model: Any) -> list[str]:
@@ -69,12 +73,14 @@ def load(model: Any, lora: Any, folder: Path) -> Any:
     with Weights(path if path.is_file() else folder) as weights:
         stored = set(weights.names())
     try:
-        found = _peft().PeftModel.from_pretrained(model, str(folder), local_files_only=True)
+        with _settled():
+            found = _peft().PeftModel.from_pretrained(model, str(folder), local_files_only=True)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         text = " ".join(str(error).split())[:400]
         raise CheckpointError(f"the adapter does not fit the model: {type(error).__name__}: {text}", folder) from error
     wanted = set(_peft().get_peft_model_state_dict(found))
     if stored != wanted:
+        found.unload()
         raise CheckpointError(
             f"the adapter is not of this model: {len(wanted - stored)} keys missing, {len(stored - wanted)} unexpected "
             f"({', '.join(sorted(stored ^ wanted)[:5])})",
@@ -101,8 +107,9 @@ def save_whole(model: Any, lora: Any, processor: Any, folder: Path) -> None:
         CheckpointError: the folder cannot be written.
     """
     try:
-        model.save_pretrained(folder, state_dict=None if lora is None else merged_state(model))
-        processor.save_pretrained(folder)
+        with quiet():
+            model.save_pretrained(folder, state_dict=None if lora is None else merged_state(model))
+            processor.save_pretrained(folder)
     except OSError as error:
         raise CheckpointError(f"cannot be written: {error}", folder) from error
 
@@ -125,6 +132,16 @@ def merged_state(model: nn.Module) -> Mapping[str, Tensor]:
 def _only_one(lora: Any) -> None:
     if lora is not None:
         raise CheckpointError("the model has a LoRA adapter already; merge_adapter() folds it into the weights first")
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """peft asks transformers for an attribute under its old name, which is between the two of them; and it warns of
+    missing keys, which are an error here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
+        yield
 
 
 def _peft() -> Any:

@@ -64,7 +64,8 @@ def load_processor(folder: Path) -> Any:
     Raises:
         CheckpointError: files are missing or cannot be read.
     """
-    with _quiet():
+    read_config(folder)
+    with quiet():
         try:
             found = hf.AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # the library raises many kinds for a file that is missing or broken
@@ -88,7 +89,7 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     read_config(folder)
     with Weights(folder):  # refuses pickles, damaged files and sets of shards that are not whole
         pass
-    with _quiet():
+    with quiet():
         try:
             model, report = hf.AutoModelForImageTextToText.from_pretrained(
                 folder,
@@ -139,7 +140,7 @@ def _line(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and no reports in the log: what is wrong is raised."""
     logger = logging.getLogger("transformers")
     level, bars = logger.level, hf.utils.logging.is_progress_bar_enabled()
