@@ -35,7 +35,8 @@ def test_frame_agrees_with_opencv() -> None:
     rng = np.random.default_rng(0)
     for height, width in ((61, 100), (100, 61), (300, 200)):
         image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        found, place = frame.framed(image, 128)
+        place = frame.Frame.of((height, width), 128)
+        found = frame.framed(image, place)
         inner = cv2.resize(image, place.inner[::-1], interpolation=cv2.INTER_LINEAR)
         padded = np.zeros((128, 128, 3), np.uint8)
         padded[place.top : place.top + place.inner[0], place.left : place.left + place.inner[1]] = inner
@@ -51,7 +52,8 @@ def test_frame_agrees_with_opencv() -> None:
 
 
 def test_padding_is_black_before_normalisation() -> None:
-    found, place = frame.framed(np.full((10, 40, 3), 200, np.uint8), 64)
+    place = frame.Frame.of((10, 40), 64)
+    found = frame.framed(np.full((10, 40, 3), 200, np.uint8), place)
     assert place.top == 24
     assert found[:, 0, 0].tolist() == pytest.approx([-2.1179, -2.0357, -1.8044], abs=1e-4)
 
@@ -75,7 +77,7 @@ def test_frame_refuses_what_it_cannot_hold() -> None:
     with pytest.raises(ShapeError, match="too thin"):
         frame.Frame.of((1, 5000), 1024)
     with pytest.raises(ShapeError, match="uint8 RGB"):
-        frame.framed(np.zeros((4, 4, 3), np.float32), 64)
+        frame.framed(np.zeros((4, 4, 3), np.float32), frame.Frame.of((4, 4), 64))
     with pytest.raises(ShapeError, match="this frame is for"):
         frame.Frame.of((4, 4), 64).place(torch.zeros(3, 5, 5))
 

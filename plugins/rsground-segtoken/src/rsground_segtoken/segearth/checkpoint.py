@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from rsground.errors import CheckpointError
 from rsground.models.state import read_state
-from rsground_segtoken.segearth.model import SegEarthR1, phi_config
+from rsground_segtoken.segearth.model import SegEarthR1, language_model, phi_config
 from rsground_segtoken.segearth.names import from_published
+
+if TYPE_CHECKING:
+    from transformers import PhiConfig, PhiForCausalLM
 
 _SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 _SHOWN = 3
@@ -33,12 +36,43 @@ def load_published(folder: str | Path, *, device: str = "cpu", dtype: torch.dtyp
         CheckpointError: nothing to read there, a pickle, or keys missing, unexpected or misshapen.
     """
     root = Path(folder)
-    config = read_config(root)
+    config = published_phi(root)
     with torch.device("meta"):
-        model = SegEarthR1(phi_config(**{name: config[name] for name in _SIZES if name in config}))
-    fill(model, from_published(read_state(root), model.language.config.num_attention_heads), root)
-    settle(model)
+        model = SegEarthR1(config)
+    fill(model, from_published(read_state(root), config.num_attention_heads), root)
+    settle(model.language)
     return model.to(device=device, dtype=dtype).eval()
+
+
+def load_language(
+    folder: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> PhiForCausalLM:
+    """The language model alone, from the same folder; other parts of the checkpoint are left where they are.
+
+    Raises:
+        CheckpointError: as :func:`load_published`.
+    """
+    root = Path(folder)
+    config = published_phi(root)
+    with torch.device("meta"):
+        model = language_model(config)
+    state = from_published(read_state(root), config.num_attention_heads)
+    prefix = "language."
+    fill(model, {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}, root)
+    settle(model)
+    module: nn.Module = model
+    module.to(device=device, dtype=dtype).eval()
+    return model
+
+
+def published_phi(root: Path) -> PhiConfig:
+    """The language model's configuration, as far as ``config.json`` tells it.
+
+    Raises:
+        CheckpointError: as :func:`read_config`.
+    """
+    config = read_config(root)
+    return phi_config(**{name: config[name] for name in _SIZES if name in config})
 
 
 def read_config(root: Path) -> dict[str, Any]:
@@ -83,10 +117,10 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: object = None) -
     model.load_state_dict(dict(state), strict=True, assign=True)
 
 
-def settle(model: SegEarthR1) -> None:
+def settle(language: PhiForCausalLM) -> None:
     """Make the rotary frequencies, which no checkpoint holds, on a real device."""
-    inner = model.language.model
-    inner.rotary_emb = type(inner.rotary_emb)(config=model.language.config)
+    inner = language.model
+    inner.rotary_emb = type(inner.rotary_emb)(config=language.config)
 
 
 def _few(names: list[str]) -> str:

@@ -26,7 +26,7 @@ class HeadConfig:
         width, latent, heads: channels of the decoders, of the description's projections, and attention heads.
         pixel_layers, pixel_hidden: of the pixel decoder's deformable encoder.
         layers, decoder_hidden: of the mask decoder.
-        mask_stride: 4, or 2 for finer masks.
+        mask_stride: 4, or 2 for finer masks, their detail taken from the backbone's fifth map or the pixels.
         freeze: no gradients for the encoder, which then stays in evaluation mode.
         connector: compress the coarsest map to visual tokens, offered to backbones that take them.
         presence: a trained logit says whether anything is there at all (upstream has none).
@@ -74,11 +74,8 @@ class HeadConfig:
             raise ShapeError(f"option 'channels' must name 4 maps, or 5 beginning at stride 2, got {self.channels}")
         if self.mask_stride not in (2, 4):
             raise ShapeError(f"option 'mask_stride' must be 4 or 2, got {self.mask_stride}")
-        if self.encoder == "backbone" and (self.mask_stride == 2) != (len(self.channels) == 5):
-            raise ShapeError(
-                f"masks at stride 2 need five maps and masks at stride 4 four, got mask_stride={self.mask_stride} "
-                f"with channels {self.channels}"
-            )
+        if self.encoder == "backbone" and len(self.channels) == 5 and self.mask_stride != 2:
+            raise ShapeError("a map at stride 2 is for masks at stride 2: give mask_stride=2, or four channels")
         if self.width % 32 or self.width % self.heads or self.latent % self.heads:
             raise ShapeError(
                 f"option 'width' must be a multiple of 32 and, like 'latent', of 'heads', got width={self.width}, "

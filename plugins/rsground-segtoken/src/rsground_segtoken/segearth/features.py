@@ -41,10 +41,10 @@ class Features:
         return Features(self.coarsest[index], pixels, tuple(self.frames[row] for row in rows))
 
 
-def frame_views(views: Sequence[View], side: int, device: torch.device) -> tuple[Tensor, tuple[Frame, ...]]:
-    """The last images of views, normalised in one frame: ``(B, 3, side, side)``."""
-    made = [framed(view.images[-1], side) for view in views]
-    return torch.stack([pixels for pixels, _ in made]).to(device), tuple(frame for _, frame in made)
+def pixels_of(views: Sequence[View], frames: Sequence[Frame], device: torch.device) -> Tensor:
+    """The last images of views, normalised, each in its frame: ``(B, 3, side, side)``."""
+    made = [framed(view.images[-1], frame) for view, frame in zip(views, frames, strict=True)]
+    return torch.stack(made).to(device)
 
 
 def backbone_maps(
@@ -53,22 +53,14 @@ def backbone_maps(
     """The backbone's own maps of views, finest first, and frames of the size its finest map stands for.
 
     The backbone answers ``pyramid(view)``: per stride 4, 8, 16, 32 (or from stride 2, where ``channels`` names five)
-    one ``(1, C, H, W)`` map that shows the whole view, stretched to a square. Where it has ``pyramids(views)`` too,
-    that is asked instead, for ``(B, C, H, W)`` at once.
+    one ``(1, C, H, W)`` map that shows the whole view, stretched to a square. Where it has ``pyramids(views)``, that
+    is asked instead, for ``(B, C, H, W)`` at once; and where it has neither but its ``model`` has
+    ``pyramid(pixel_values)``, that, with what its ``processor.image_processor`` makes of the images.
 
     Raises:
         ContractError: the backbone has no maps, or others than ``channels`` says.
     """
-    if hasattr(backbone, "pyramids"):
-        maps = list(backbone.pyramids(views))
-    elif hasattr(backbone, "pyramid"):
-        each = [backbone.pyramid(view) for view in views]
-        maps = [torch.cat(level) for level in zip(*each, strict=True)]
-    else:
-        raise ContractError(
-            f"head 'segearth-r1' with encoder='backbone' needs a backbone that has pyramid(view); "
-            f"{type(backbone).__name__} has none: use encoder='swin'"
-        )
+    maps = _asked(backbone, views)
     found = [tuple(level.shape) for level in maps]
     square = all(shape[2] == shape[3] for shape in found)
     halved = all(fine[2] == 2 * coarse[2] for fine, coarse in pairwise(found))
@@ -79,6 +71,24 @@ def backbone_maps(
         )
     side = found[0][2] * (2 if len(channels) == 5 else 4)
     return maps, tuple(Frame.stretched(view.size, side) for view in views)
+
+
+def _asked(backbone: Any, views: Sequence[View]) -> list[Tensor]:
+    if hasattr(backbone, "pyramids"):
+        return list(backbone.pyramids(views))
+    if hasattr(backbone, "pyramid"):
+        each = [backbone.pyramid(view) for view in views]
+        return [torch.cat(level) for level in zip(*each, strict=True)]
+    model: Any = getattr(backbone, "model", None)
+    if hasattr(model, "pyramid"):
+        images = [view.images[-1] for view in views]
+        seen = backbone.processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
+        weight = next(model.parameters())
+        return list(model.pyramid(seen.to(weight.device, weight.dtype)))
+    raise ContractError(
+        f"head 'segearth-r1' with encoder='backbone' needs a backbone that has pyramid(view); "
+        f"{type(backbone).__name__} has none: use encoder='swin'"
+    )
 
 
 def key_of(view: View) -> Hashable | None:

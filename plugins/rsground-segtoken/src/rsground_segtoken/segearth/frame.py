@@ -78,8 +78,8 @@ class Frame:
         return functional.interpolate(inside, size=self.size, mode="bilinear", align_corners=False)[0]
 
 
-def framed(image: NDArray[np.uint8], side: int) -> tuple[Tensor, Frame]:
-    """An ``(H, W, 3)`` uint8 RGB image as a normalised float32 ``(3, side, side)`` tensor, and its frame.
+def framed(image: NDArray[np.uint8], frame: Frame) -> Tensor:
+    """An ``(H, W, 3)`` uint8 RGB image in its frame, as a normalised float32 ``(3, side, side)`` tensor.
 
     Resized values are rounded to whole numbers and the padding is black *before* normalisation, as in the released
     preprocessing, so padded pixels are about -2 and not 0.
@@ -89,10 +89,9 @@ def framed(image: NDArray[np.uint8], side: int) -> tuple[Tensor, Frame]:
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ShapeError(f"an image must be (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
-    frame = Frame.of((int(image.shape[0]), int(image.shape[1])), side)
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
     placed = frame.place(pixels).round().clamp(0, 255)
-    return (placed - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None], frame
+    return (placed - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
 def framed_mask(mask: NDArray[np.bool_], frame: Frame) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rsground.assembly import locate
 from rsground.contracts import Prompt, TokenHead
 from rsground.errors import CheckpointError, ContractError, DataError
 from rsground.models.folder import part_folder
@@ -25,8 +26,8 @@ from rsground_segtoken.segearth.config import configured
 from rsground_segtoken.segearth.connector import CompressionConnector
 from rsground_segtoken.segearth.criterion import mask_losses
 from rsground_segtoken.segearth.description import pool_rows
-from rsground_segtoken.segearth.features import FeatureCache, Features, backbone_maps, frame_views
-from rsground_segtoken.segearth.frame import framed_mask
+from rsground_segtoken.segearth.features import FeatureCache, Features, backbone_maps, pixels_of
+from rsground_segtoken.segearth.frame import Frame, framed_mask
 from rsground_segtoken.segearth.names import head_name
 from rsground_segtoken.segearth.predictor import Masks
 from rsground_segtoken.segearth.swin import Swin
@@ -101,8 +102,11 @@ class SegEarthR1Head(TokenHead, nn.Module):
         self.train(self.training)
 
     def _load(self, checkpoint: str | Path) -> None:
-        folder = part_folder(checkpoint, "head", "model.safetensors")
-        load_state(self, folder, rename=head_name if _is_published(folder) else None)
+        folder = locate(checkpoint)
+        if _is_published(folder):
+            load_state(self, folder, rename=head_name)
+        else:
+            load_state(self, part_folder(checkpoint, "head", "model.safetensors"))
 
     def bind(self, backbone: Any) -> None:
         """Learn the backbone's width, device and the id of ``[SEG]``; called once by whoever joins the parts.
@@ -180,8 +184,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
         """
         if self.encoder is None or self.connector is None:
             raise ContractError("head 'segearth-r1' has a connector with encoder='swin' and connector=True only")
-        pixels, _ = frame_views(views, self.config.size, self.device)
-        tokens: Tensor = self.connector(self.encoder(pixels)[-1])
+        frames = [Frame.of(view.size, self.config.size) for view in views]
+        tokens: Tensor = self.connector(self.encoder(pixels_of(views, frames, self.device))[-1])
         return tokens
 
     # -- seeing ---------------------------------------------------------------------------------------------------
@@ -208,12 +212,15 @@ class SegEarthR1Head(TokenHead, nn.Module):
             rows.append(place)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze):
             if self.encoder is not None:
-                pixels, frames = frame_views(unique, self.config.size, self.device)
-                maps, lateral = self.encoder(pixels), pixels
+                frames = tuple(Frame.of(view.size, self.config.size) for view in unique)
+                lateral: Tensor | None = pixels_of(unique, frames, self.device)
+                maps = self.encoder(lateral)
             else:
-                maps, frames = backbone_maps(self.backbone, unique, self.config.channels)
-                maps, lateral = [level.to(self.device, torch.float32) for level in maps], maps[0]
-        lateral = lateral.to(self.device, torch.float32)
+                found, frames = backbone_maps(self.backbone, unique, self.config.channels)
+                maps = [level.to(self.device, torch.float32) for level in found]
+                lateral = maps[0] if len(maps) == 5 or self.config.mask_stride == 4 else None
+        if lateral is None:
+            lateral = pixels_of(unique, frames, self.device)
         return Features(maps[-1], branch.pixels(maps[-4:], lateral), frames).pick(rows)
 
     # -- answering ------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rsground_segtoken.segearth.packing import Packed
 from rsground_segtoken.segearth.swin import Swin, SwinConfig
 
 if TYPE_CHECKING:
-    from transformers import PhiConfig
+    from transformers import PhiConfig, PhiForCausalLM
 
 VOCABULARY = 50297
 """Rows of the published embedding: 50295 of the tokenizer, [PAD] and [SEG]."""
@@ -46,6 +46,21 @@ def phi_config(**changes: Any) -> PhiConfig:
     return PhiConfig(**{**fields, **changes})
 
 
+def language_model(config: PhiConfig) -> PhiForCausalLM:
+    """Phi with the published output layer, which has no bias."""
+    from transformers import PhiForCausalLM
+
+    model = PhiForCausalLM(config)
+    model.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+    return model
+
+
+def description_states(language: PhiForCausalLM, packed: Packed) -> list[Tensor]:
+    """States ``(n_i, D)`` of each description, its trailing [SEG] included, after the final norm."""
+    found = language.model(inputs_embeds=packed.embeddings, attention_mask=packed.attention, use_cache=False)
+    return [rows[mask] for rows, mask in zip(found.last_hidden_state, packed.refer, strict=True)]
+
+
 class SegEarthR1(MaskBranch):
     """The whole model. Built on the meta device it costs nothing; :mod:`.checkpoint` fills it.
 
@@ -63,13 +78,10 @@ class SegEarthR1(MaskBranch):
         branch: BranchConfig | None = None,
         size: int = 1024,
     ) -> None:
-        from transformers import PhiForCausalLM
-
         language, vision = language or phi_config(), vision or SwinConfig()
         super().__init__(language.hidden_size, branch or BranchConfig(channels=vision.channels, stored_unused=True))
         self.size = size
-        self.language = PhiForCausalLM(language)
-        self.language.lm_head = nn.Linear(language.hidden_size, language.vocab_size, bias=False)
+        self.language = language_model(language)
         self.vision_tower = Swin(vision)
         self.mm_projector = CompressionConnector(vision.channels[-1], language.hidden_size, size // 32)
         self.seg_query = nn.Parameter(torch.zeros(100, language.hidden_size))
@@ -79,14 +91,9 @@ class SegEarthR1(MaskBranch):
         maps = self.vision_tower(pixels)
         return maps, self.mm_projector(maps[-1])
 
-    def states(self, packed: Packed) -> list[Tensor]:
-        """States ``(n_i, D)`` of each description, its trailing [SEG] included, after the final norm."""
-        hidden = self.language.model(inputs_embeds=packed.embeddings, attention_mask=packed.attention).last_hidden_state
-        return [rows[mask] for rows, mask in zip(hidden, packed.refer, strict=True)]
-
     def forward(self, maps: list[Tensor], packed: Packed) -> Tensor:
         """Mask logits ``(B, size, size)`` in the frame; above 0 is foreground."""
-        pooled = pool_rows(self.states(packed))
+        pooled = pool_rows(description_states(self.language, packed))
         logits = self.masks(pooled, maps[-1], self.pixels(maps)).logits[-1]
         full = functional.interpolate(logits.float(), size=(self.size, self.size), mode="bilinear", align_corners=False)
         return full[:, 0]
