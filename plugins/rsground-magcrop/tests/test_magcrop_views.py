@@ -242,6 +242,15 @@ def test_a_backbone_that_cannot_say_where_it_looks() -> None:
     assert note(MagCrop().apply(view, sample, None))["plain"] == "no-backbone"
 
 
+def test_changed_pixels_no_longer_go_by_the_images_name() -> None:
+    """Heads keep an image's features by its uri; two questions see two compositions of one image."""
+    sample, view = question(Task.HBB)
+    view = replace(view, meta={"uri": "a.png", "tiles": 3})
+    changed = MagCrop(granularity="region").apply(view, sample, Looking(SPOT))
+    assert set(changed.meta) == {"tiles", "magcrop"}
+    assert MagCrop(fallback="plain").apply(view, sample, Deaf()).meta["uri"] == "a.png"
+
+
 def test_a_flat_map_leaves_the_view() -> None:
     sample, view = question(Task.HBB)
     shown = MagCrop().apply(view, sample, Looking((1e6, 1e6, 1e6, 1e6)))

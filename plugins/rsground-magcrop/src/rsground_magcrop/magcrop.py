@@ -34,7 +34,7 @@ class MagCrop(Preprocessor):
     arrangement here shows two places of different maps in one image. View.meta's ``magcrop`` says what was done:
     ``granularity``, ``boxes`` (crops, outer one first, in pixels of the view as it came), ``kept_pixels`` (pixels'
     worth of detail left of the last image; ``kept_share`` of those it came with), ``plain`` (why the view was left as
-    it was, else None).
+    it was, else None). A ``uri`` in it is dropped where pixels changed: what others keep by it is of another image.
 
     Args:
         preset: ``geomag`` (the paper; the default), ``fast`` or ``magnify``, see :data:`.options.PRESETS`.
@@ -144,7 +144,8 @@ class MagCrop(Preprocessor):
             "kept_share": kept / (before.size[0] * before.size[1]),
             "plain": plain,
         }
-        return replace(view, meta={**before.meta, "magcrop": note})
+        meta = {name: value for name, value in before.meta.items() if name != "uri" or plain is not None}
+        return replace(view, meta={**meta, "magcrop": note})
 
 
 def _classifier_folder(classifier: str | Path | None, checkpoint: str | Path | None) -> Path | None:

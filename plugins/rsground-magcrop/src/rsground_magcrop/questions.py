@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,10 @@ from rsground.errors import RsgroundError
 from rsground.registry import load, load_dataset, registry
 from rsground.types import Sample, Task
 from rsground_magcrop.granularity import OF_TASK, Granularity
+from rsground_magcrop.phrasing import composed
 
+_ALIAS = "geomag"
+"""Asks what geopixel asks."""
 _FORM_OF_TASK = {Task.HBB: "hbb", Task.OBB: "obb", Task.MASK: "mask"}
 
 
@@ -22,7 +26,7 @@ class Question(NamedTuple):
     Attributes:
         text: as a model is asked.
         level: what it asks for.
-        source: the head that asks so, or ``"wordings"``.
+        source: the head that asks so, or ``"wordings"``, ``"parts"``, or the data set.
     """
 
     text: str
@@ -38,15 +42,33 @@ def phrases(split: str, scenes: int) -> list[Sample]:
 def from_wordings(
     wordings: Mapping[Task, Sequence[str]], samples: Sequence[Sample], rng: np.random.Generator, each: int
 ) -> list[Question]:
-    """Every wording, with ``each`` expressions where it has room for one."""
+    """Every wording ``each`` times, with other expressions where it has room for one."""
     named = [sample.expression for sample in samples if sample.task is Task.MASK]
     found = []
     for task, texts in wordings.items():
         for text in texts:
-            for _ in range(each if "{x}" in text else max(1, each // 6)):
+            for _ in range(each):
                 phrase = _article(str(rng.choice(named)), rng)
                 found.append(Question(text.replace("{x}", phrase), OF_TASK[task], "wordings"))
     return found
+
+
+def from_parts(samples: Sequence[Sample], rng: np.random.Generator, each: int) -> list[Question]:
+    """``each`` composed questions per task."""
+    named = [sample.expression for sample in samples if sample.task is Task.MASK]
+    found = []
+    for task, level in OF_TASK.items():
+        for _ in range(each):
+            phrase = _article(str(rng.choice(named)), rng)
+            found.append(Question(composed(task, rng).replace("{x}", phrase), level, "parts"))
+    return found
+
+
+def from_data(name: str, root: str, limit: int) -> list[Question]:
+    """Expressions of a data set that are whole questions or instructions, as it words them."""
+    tasks = (Task.VQA, Task.CAPTION, Task.SCENE, Task.GCG)
+    samples = (sample for sample in load_dataset(name, root) if sample.task in tasks and sample.expression.strip())
+    return [Question(sample.expression, OF_TASK[sample.task], name) for sample in islice(samples, limit)]
 
 
 def from_heads(
@@ -55,7 +77,7 @@ def from_heads(
     *,
     without: Sequence[str] = (),
     only: Sequence[str] | None = None,
-    each: int = 80,
+    each: int = 300,
 ) -> list[Question]:
     """What every registered head that can be built without a checkpoint asks, ``each`` times per task it serves.
 
@@ -77,7 +99,7 @@ def from_heads(
 def _heads(without: Sequence[str], only: Sequence[str] | None) -> list[tuple[str, Head]]:
     found: list[tuple[str, Head]] = []
     for name in sorted(registry().offers("head")):
-        if name in without or (only is not None and name not in only):
+        if name in (*without, _ALIAS) or (only is not None and name not in only):
             continue
         for options in _options(name):
             try:

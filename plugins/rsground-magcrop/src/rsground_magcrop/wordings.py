@@ -1,6 +1,7 @@
-"""How people and heads ask: the wordings the classifier is trained on, and those it is tested on and never saw.
+"""How people and heads ask: wordings that the classifier is trained on, chosen with, and tested on.
 
-``{x}`` is an expression of the data set. Our own sentences, but for those that name a paper's head.
+``{x}`` is an expression of the data set. Our own sentences, but for those that name a paper's head. Training composes
+many more from parts, see :mod:`.phrasing`.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ TRAINING: Mapping[Task, tuple[str, ...]] = {
 }
 """Wordings that the classifier learns from, beside the heads' own questions."""
 
-UNSEEN: Mapping[Task, tuple[str, ...]] = {
+DEVELOPMENT: Mapping[Task, tuple[str, ...]] = {
     Task.CAPTION: (
         "Tell me what this aerial photograph depicts.",
         "Could you give a summary of the picture?",
@@ -195,7 +196,69 @@ UNSEEN: Mapping[Task, tuple[str, ...]] = {
         "Segment all changes: {x}",
     ),
 }
-"""Wordings held out for the test; no sentence of :data:`TRAINING` is among them, nor do heads ask so."""
+"""Wordings that training never uses; the encoder's size and the parts of :mod:`.phrasing` were chosen by them."""
+
+UNSEEN: Mapping[Task, tuple[str, ...]] = {
+    Task.CAPTION: (
+        "How would you describe this view from above to someone who cannot see it?",
+        "Put the content of the photograph into words.",
+        "Narrate what the satellite recorded here.",
+        "Sum up this overhead picture for a report.",
+        "What is going on in this image?",
+    ),
+    Task.SCENE: (
+        "Decide on the most suitable scene label.",
+        "Is this an airport, a harbor or a farmland scene?",
+        "Categorize the aerial image.",
+        "What sort of landscape are we looking at?",
+        "Under which land use heading does the image fall?",
+    ),
+    Task.HBB: (
+        "Report the extent of {x} as a box.",
+        "Where in the picture can I see {x}?",
+        "Give me x and y of the upper left and lower right corner of {x}.",
+        "Please tell me where {x} is located.",
+        "Put a bounding box on {x}.",
+        "Search the image for {x} and report its position.",
+    ),
+    Task.OBB: (
+        "What rotated rectangle encloses {x}?",
+        "Oriented box for {x}, please.",
+        "Fit a tilted box to {x}.",
+    ),
+    Task.REGION_CAPTION: (
+        "Look at [55, 61, 120, 99]. What is there?",
+        "Which object is enclosed by {{<12><400><80><460>}}?",
+        "How would you refer to the object in box (10, 20, 30, 40)?",
+    ),
+    Task.VQA: (
+        "Can any vehicle be seen?",
+        "Is the harbor busy?",
+        "Give the number of storage tanks.",
+        "Are the planes outnumbered by the trucks?",
+        "Does {x} have a white roof?",
+        "Does a road pass {x}?",
+    ),
+    Task.MASK: (
+        "Separate {x} from the background.",
+        "Produce the mask for {x}.",
+        "I would like to have {x} segmented.",
+        "Fill in the pixels that make up {x}.",
+        "Provide a per-pixel segmentation of {x}.",
+        "What is the exact shape of {x}? Answer with a mask.",
+    ),
+    Task.GCG: (
+        "Tell me about the image and add a mask for each thing you name.",
+        "Please describe the picture with grounded segmentation.",
+        "Generate a caption in which objects are tied to masks.",
+    ),
+    Task.CHANGE: (
+        "Compare the two acquisitions and segment what is new.",
+        "Give a binary map of the changes.",
+        "Where did pixels change? Return a mask.",
+    ),
+}
+"""The test: written before any score on it was seen, and neither trained on nor chosen by."""
 
 
 def instruction(task: Task, expression: str) -> str:

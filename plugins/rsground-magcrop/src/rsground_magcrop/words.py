@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 _WORD = re.compile(r"[^\W\d_]+|\d+|\[\w+\]|<\w+>")
+_STEM = 5
+"""Letters that *segment*, *segmentation* and *segmented* share, and *locate* and *location*."""
 _LONGEST = 200
 """Words read of a text; questions that carry a mask as text go on for thousands."""
 
@@ -54,10 +56,11 @@ class WordEncoder:
 
 
 def buckets(text: str, count: int) -> list[int]:
-    """Bucket of each word and of each pair of neighbouring words (the text's start and end count as words)."""
+    """Bucket of each word, each stem, and each pair of neighbouring words (the text's start and end count as words)."""
     words = [_plain(word) for word in _WORD.findall(text.lower())[:_LONGEST]]
     pairs = zip(["<s>", *words], [*words, "</s>"], strict=True)
-    parts = [*words, *(f"{one} {other}" for one, other in pairs)] if words else []
+    stems = [f"{word[:_STEM]}-" for word in words if len(word) > _STEM]
+    parts = [*words, *stems, *(f"{one} {other}" for one, other in pairs)] if words else []
     return [zlib.crc32(part.encode()) % count for part in parts]
 
 

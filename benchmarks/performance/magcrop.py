@@ -1,0 +1,232 @@
+"""What magcrop costs beside one plain forward pass, and how much of the image it leaves.
+
+    python benchmarks/performance/magcrop.py
+    python benchmarks/performance/magcrop.py --checkpoint FOLDER --sizes 1024 4096
+
+For each image size and arrangement, on one backbone, best of several rounds, the two sides taken in turn:
+
+- look: magcrop alone (classifier, asking the model, boxes, composition) / one plain forward pass. One look of the model
+  is a forward pass itself, so 1.4 means 40 % on top of a pass.
+- whole: magcrop and the forward pass on what it shows / one plain forward pass. Below 1 it saves time.
+- own: the part of magcrop that is not the model's (everything but ``attend``) / one plain forward pass.
+- pixels: pixels' worth of detail left / pixels of the image. tokens: visual tokens of what is shown / of the image.
+
+Without --checkpoint two models with random weights are made, one of a fixed input size (LLaVA-1.5: 336 pixels, 576
+tokens) and one whose tokens grow with the image (Qwen2.5-VL). Random models look anywhere, which does not change
+times; the crops' sizes, and with them pixels and tokens, are those of random maps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rsground.contracts import Prompt
+from rsground.registry import load
+from rsground.types import ImageRef, Sample, Task, View
+
+ARRANGEMENTS: dict[str, dict[str, Any]] = {
+    "image": {"granularity": "image"},
+    "region (paper)": {"granularity": "region"},
+    "pixel (paper)": {"granularity": "pixel"},
+    "region, fast": {"granularity": "region", "preset": "fast"},
+    "pixel, fast": {"granularity": "pixel", "preset": "fast"},
+    "pixel, crop alone": {"granularity": "pixel", "preset": "fast", "composition": "crop"},
+}
+
+
+def main() -> None:
+    """Print one line per backbone, image size and arrangement."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, help="a model's folder (transformers) or a system's, instead")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 1024, 2048, 4096], help="sides of the images")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--width", type=int, default=512, help="hidden size of the models that are made")
+    parser.add_argument("--layers", type=int, default=8, help="their layers")
+    parser.add_argument("--device", default="auto")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, folder in folders(args, Path(temporary)):
+            backbone = load("backbone", "transformers", checkpoint=folder, device=args.device)
+            for size in args.sizes:
+                measure(name, backbone, size, args.rounds)
+            backbone.close()
+
+
+def measure(name: str, backbone: Any, size: int, rounds: int) -> None:
+    """All arrangements on one image size."""
+    image = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
+    sample = Sample("bench", (ImageRef(f"noise:{size}", size, size),), "the red car on the left", Task.MASK)
+    view = View((image,), sample.size)
+    text = "Segment the red car on the left"
+    watched = Watched(backbone)
+    for label, options in ARRANGEMENTS.items():
+        step = load("preprocessor", "magcrop", **options)
+        shown = step.apply(view, sample, watched)
+        plain_s = look_s = after_s = own_s = float("inf")
+        for _ in range(rounds):
+            plain_s = min(plain_s, seconds(lambda: forward(backbone, text, view)))
+            watched.seconds = 0.0
+            took = seconds(lambda: step.apply(view, sample, watched))  # noqa: B023 - called at once
+            look_s, own_s = min(look_s, took), min(own_s, took - watched.seconds)
+            after_s = min(after_s, seconds(lambda: forward(backbone, text, shown)))  # noqa: B023
+        note = shown.meta["magcrop"]
+        tokens = [forward(backbone, text, one).usage.visual_tokens or 0 for one in (view, shown)]
+        print(
+            f"{name:12} {size:5} px  {label:18} look {look_s / plain_s:5.2f}  whole {(look_s + after_s) / plain_s:5.2f}"
+            f"  own {own_s / plain_s:5.2f}  plain {1e3 * plain_s:7.1f} ms  pixels {note['kept_share']:6.1%}"
+            f"  tokens {tokens[1]}/{tokens[0]} = {tokens[1] / tokens[0]:.0%}"
+            + (f"  ({note['plain']})" if note["plain"] else ""),
+            flush=True,
+        )
+
+
+class Watched:
+    """A backbone whose ``attend`` is timed."""
+
+    def __init__(self, backbone: Any) -> None:
+        self.backbone, self.seconds = backbone, 0.0
+
+    def attend(self, prompts: list[Prompt]) -> Any:
+        """As the backbone's."""
+        began = time.perf_counter()
+        found = self.backbone.attend(prompts)
+        self.seconds += time.perf_counter() - began
+        return found
+
+
+def forward(backbone: Any, text: str, view: View) -> Any:
+    """One forward pass over prompt and image: a single token is asked for."""
+    return backbone.generate([Prompt(text=text, view=view, max_new_tokens=1)])[0]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall-clock time of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def folders(args: argparse.Namespace, temporary: Path) -> list[tuple[str, Path]]:
+    """Name and folder of the models to measure on."""
+    if args.checkpoint is not None:
+        return [(args.checkpoint.name, args.checkpoint)]
+    made = []
+    for name, build in (("fixed-336", fixed), ("growing", growing)):
+        model, processor = build(args.width, args.layers)
+        folder = temporary / name
+        model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+        model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        made.append((name, folder))
+    return made
+
+
+def tiny() -> Any:
+    """The small builders that the tests use."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "models"))
+    import tiny as found
+
+    return found
+
+
+def fixed(width: int, layers: int) -> tuple[Any, Any]:
+    """LLaVA-1.5's input, 336 pixels and 576 tokens, before a narrow language model."""
+    import transformers as hf
+
+    make = tiny()
+    pieces = make.tokenizer(
+        ("<pad>", "<s>", "</s>", "<image>"), bos="<s>", eos="</s>", extra={"image_token": "<image>"}
+    )
+    images = hf.CLIPImageProcessor(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
+    processor = hf.LlavaProcessor(
+        images, pieces, 14, "default", chat_template=make.LLAVA_TEMPLATE, num_additional_image_tokens=1
+    )
+    vision = {
+        **make.CLIP,
+        "hidden_size": width // 2,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 8,
+        "image_size": 336,
+        "patch_size": 14,
+    }
+    config = hf.LlavaConfig(
+        vision_config=vision,
+        text_config=make.text(hf.LlamaConfig, pieces, **language(width, layers)),
+        image_token_index=pieces.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-2,
+    )
+    return hf.LlavaForConditionalGeneration(config), processor
+
+
+def growing(width: int, layers: int) -> tuple[Any, Any]:
+    """Qwen2.5-VL's input: a token per 28 x 28 pixels, at most 1,600 tokens."""
+    import transformers as hf
+
+    make = tiny()
+    marks = make.QWEN_MARKS
+    pieces = make.tokenizer(
+        ("<pad>", "<|im_start|>", "<|im_end|>", *marks),
+        bos=None,
+        eos="<|im_end|>",
+        extra={"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"},
+    )
+    ids = pieces.convert_tokens_to_ids(list(marks))
+    heads = width // 64
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]}
+    vision = {
+        "depth": layers,
+        "hidden_size": width // 2,
+        "intermediate_size": width,
+        "out_hidden_size": width,
+        "num_heads": 4,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "window_size": 112,
+        "fullatt_block_indexes": [layers - 1],
+    }
+    text = hf.models.qwen2_5_vl.configuration_qwen2_5_vl.Qwen2_5_VLTextConfig
+    names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
+    config = hf.Qwen2_5_VLConfig(
+        vision_config=vision,
+        text_config=make.text(
+            text, pieces, rope_parameters=rope, **{**language(width, layers), "num_attention_heads": heads}
+        ),
+        **dict(zip(names, ids, strict=True)),
+    )
+    images = hf.Qwen2VLImageProcessor(
+        patch_size=14,
+        merge_size=2,
+        temporal_patch_size=2,
+        size={"shortest_edge": 4 * 784, "longest_edge": 1600 * 784},
+    )
+    processor = hf.Qwen2_5_VLProcessor(
+        images, pieces, hf.Qwen2VLVideoProcessor(patch_size=14), chat_template=make.chat_template(make.QWEN_IMAGE)
+    )
+    return hf.Qwen2_5_VLForConditionalGeneration(config), processor
+
+
+def language(width: int, layers: int) -> dict[str, int]:
+    """Shape of the language model."""
+    return {
+        "hidden_size": width,
+        "intermediate_size": 3 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 4096,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The granularity classifier: what ships is right about the heads' own words, and BERT can take its encoder's place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rsground.errors import DataError
+from rsground.types import Task
+from rsground_magcrop.granularity import OF_TASK, Granularity, GranularityClassifier, load_classifier
+from rsground_magcrop.magcrop import MagCrop
+from rsground_magcrop.phrasing import composed
+from rsground_magcrop.questions import from_heads, from_parts, from_wordings, phrases
+from rsground_magcrop.wordings import DEVELOPMENT, INSTRUCTIONS, TRAINING, UNSEEN, instruction
+from rsground_magcrop.words import WordEncoder, buckets
+
+
+def share_right(asked: list[Any]) -> float:
+    found = load_classifier().probabilities([question.text for question in asked]).argmax(axis=1)
+    return float(
+        np.mean([list(Granularity)[place] is question.level for place, question in zip(found, asked, strict=True)])
+    )
+
+
+def test_it_is_right_about_its_own_instructions() -> None:
+    classifier = load_classifier()
+    for task in INSTRUCTIONS:
+        if INSTRUCTIONS[task] != "{x}":
+            text = instruction(task, "the small storage tank beside the road")
+            assert classifier.classify(text) is OF_TASK[task], text
+
+
+def test_it_is_right_about_installed_heads() -> None:
+    samples = phrases("val", 12)
+    asked = from_heads(samples, np.random.default_rng(1), each=20)
+    assert {question.source for question in asked} >= {"codec"}
+    assert share_right(asked) > 0.9
+
+
+def test_it_is_mostly_right_about_wordings_it_never_saw() -> None:
+    samples = phrases("val", 12)
+    assert share_right(from_wordings(UNSEEN, samples, np.random.default_rng(1), 5)) > 0.75
+
+
+def test_what_was_measured_ships_with_it() -> None:
+    import rsground_magcrop
+
+    folder = Path(rsground_magcrop.__file__).parent / "classifier"
+    facts = json.loads((folder / "config.json").read_text())
+    assert facts["hidden"] == [256, 128]
+    assert facts["training"]["recipe"] == "python -m rsground_magcrop.train_classifier"
+    assert facts["training"]["accuracy"]["unseen wordings"]["questions"] > 0
+    assert (folder / "model.safetensors").stat().st_size < 600_000
+
+
+def test_held_out_wordings_are_held_out() -> None:
+    for task in TRAINING:
+        assert not set(TRAINING[task]) & set(UNSEEN[task])
+        assert not set(TRAINING[task]) & set(DEVELOPMENT[task])
+        assert not set(DEVELOPMENT[task]) & set(UNSEEN[task])
+    made = {question.text for question in from_parts(phrases("train", 3), np.random.default_rng(0), 300)}
+    assert not made & {text for texts in UNSEEN.values() for text in texts}
+
+
+@pytest.mark.parametrize("task", list(OF_TASK))
+def test_composed_questions_are_whole(task: Task) -> None:
+    rng = np.random.default_rng(0)
+    texts = {composed(task, rng) for _ in range(200)}
+    assert len(texts) > 40
+    assert all(text.strip() == text and "  " not in text for text in texts)
+
+
+def test_probabilities_are_those_of_the_layers() -> None:
+    """The numpy layers beside torch's, on the same weights."""
+    torch = pytest.importorskip("torch")
+    from torch import nn
+
+    classifier = load_classifier()
+    stack = []
+    for weight, bias in classifier.layers:
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            layer.weight.copy_(torch.tensor(weight))
+            layer.bias.copy_(torch.tensor(bias))
+        stack += [layer, nn.ReLU()]
+    texts = ["Segment the car", "Describe the image.", "", "Where is it?"]
+    expected = nn.Sequential(*stack[:-1])(torch.tensor(classifier.encoder.encode(texts))).softmax(1)
+    np.testing.assert_allclose(classifier.probabilities(texts), expected.detach().numpy(), atol=1e-5)
+
+
+def test_texts_of_any_kind_are_read() -> None:
+    classifier = load_classifier()
+    for text in ("", " ", "?!", "\x00\ud800", "7" * 5000, "<seg>" + "1 *9| " * 3000, "找到船"):
+        assert classifier.classify(text) in list(Granularity)
+    assert buckets("", 64) == []
+    assert buckets("Find 12 cars", 64) == buckets("find 7 car", 64)
+
+
+def test_saved_and_loaded_again(tmp_path: Path) -> None:
+    classifier = load_classifier()
+    classifier.save(tmp_path / "own", note="kept")
+    again = load_classifier(tmp_path / "own")
+    texts = ["Segment the car", "Describe the image."]
+    np.testing.assert_array_equal(again.probabilities(texts), classifier.probabilities(texts))
+    assert json.loads((tmp_path / "own" / "config.json").read_text())["note"] == "kept"
+    assert MagCrop(classifier=tmp_path / "own").classifier.classify("Segment the car") is Granularity.PIXEL
+
+
+def test_a_system_folder_may_bring_one(tmp_path: Path) -> None:
+    own = GranularityClassifier(
+        WordEncoder(np.zeros((8, 4), np.float32), np.zeros(8, np.float32)),
+        [(np.zeros((3, 4), np.float32), np.asarray([0, 5, 0], np.float32))],
+    )
+    own.save(tmp_path / "preprocessors" / "magcrop")
+    assert MagCrop(checkpoint=tmp_path).classifier.classify("Describe the image.") is Granularity.REGION
+    assert MagCrop(checkpoint=tmp_path / "elsewhere").classifier.classify("Describe the image.") is Granularity.IMAGE
+
+
+def test_broken_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'config.json' is missing.*train_classifier --out"):
+        load_classifier(tmp_path)
+    load_classifier().save(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"no")
+    with pytest.raises(DataError, match="cannot be read as a granularity classifier"):
+        load_classifier(tmp_path)
+    load_classifier().save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "labels": ["a", "b", "c"]}))
+    with pytest.raises(DataError, match="labels must be image, region, pixel"):
+        load_classifier(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden": [256, 128, 64]}))
+    with pytest.raises(DataError, match="do not fit: KeyError"):
+        load_classifier(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "encoder": {"kind": "lstm"}}))
+    with pytest.raises(DataError, match="must be 'words' or 'transformers'"):
+        load_classifier(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of a few thousand random weights, in hub layout."""
+    torch = pytest.importorskip("torch")
+    hf = pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("bert")
+    words = sorted(
+        {word for text in ("segment describe the image where is car a of box mask",) for word in text.split()}
+    )
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]) + "\n")
+    torch.manual_seed(0)
+    config = hf.BertConfig(
+        vocab_size=5 + len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
+    )
+    hf.BertModel(config).save_pretrained(folder)
+    hf.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "pooler"])
+def test_bert_takes_the_encoders_place(bert: Path, tmp_path: Path, pooling: str) -> None:
+    from argparse import Namespace
+
+    from rsground_magcrop.bert import BertEncoder
+    from rsground_magcrop.questions import Question
+    from rsground_magcrop.train_classifier import accuracy, fit_layers
+
+    encoder = BertEncoder(bert, pooling, batch=2)
+    together = encoder.encode(["segment the car", "where is a box", "describe the image of a car"])
+    assert together.shape == (3, 16)
+    alone = np.concatenate([encoder.encode([text]) for text in ("segment the car", "where is a box")])
+    np.testing.assert_allclose(together[:2], alone, atol=1e-5)
+
+    asked = [
+        Question(text, level, "wordings")
+        for text, level in (
+            ("segment the car", Granularity.PIXEL),
+            ("mask of the car", Granularity.PIXEL),
+            ("where is the car", Granularity.REGION),
+            ("box of the car", Granularity.REGION),
+            ("describe the image", Granularity.IMAGE),
+        )
+    ]
+    trained = fit_layers(encoder, asked, Namespace(seed=0, steps=150))
+    assert accuracy(trained, asked)["all"] == 1.0
+    assert [weight.shape for weight, _ in trained.layers] == [(256, 16), (128, 256), (3, 128)]
+    trained.save(tmp_path)
+    again = load_classifier(tmp_path)
+    assert [again.classify(question.text) for question in asked] == [question.level for question in asked]
+
+
+def test_a_folder_without_bert_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from rsground_magcrop.bert import BertEncoder
+
+    with pytest.raises(DataError, match="no such folder of a text encoder"):
+        BertEncoder(tmp_path / "absent")
+    with pytest.raises(DataError, match="cannot be loaded as a text encoder"):
+        BertEncoder(tmp_path)
+    with pytest.raises(DataError, match="pooling is one of cls, mean, pooler, got 'max'"):
+        BertEncoder(tmp_path, "max")
+
+
+def test_our_encoder_learns() -> None:
+    pytest.importorskip("torch")
+    from argparse import Namespace
+
+    from rsground_magcrop.train_classifier import accuracy, fit_words
+
+    samples = phrases("train", 4)
+    rng = np.random.default_rng(0)
+    asked = from_wordings(TRAINING, samples, rng, 3)
+    trained = fit_words(asked, Namespace(seed=0, steps=150, buckets=512, width=8))
+    assert accuracy(trained, from_wordings(TRAINING, samples, rng, 1))["all"] > 0.9
