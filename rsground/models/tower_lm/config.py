@@ -1,0 +1,113 @@
+"""Configuration of the small vision-language model that the zoo's systems are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import CONFIG_MAPPING, LlamaConfig, PretrainedConfig, ResNetConfig
+
+CATEGORIES = (
+    "airplane",
+    "baseball diamond",
+    "basketball court",
+    "bridge",
+    "building",
+    "ground track field",
+    "harbor",
+    "helicopter",
+    "helipad",
+    "large vehicle",
+    "open ground",
+    "pier",
+    "roundabout",
+    "ship",
+    "small vehicle",
+    "soccer field",
+    "storage tank",
+    "swimming pool",
+    "tennis court",
+    "vehicle",
+)
+"""What the tower is taught to tell apart."""
+COLOURS = (
+    "beige",
+    "black",
+    "blue",
+    "brown",
+    "green",
+    "grey",
+    "orange",
+    "red",
+    "turquoise",
+    "white",
+    "yellow",
+)
+
+
+class TowerLMConfig(PretrainedConfig):
+    """A convolutional tower that finds objects, and a Llama that reads them.
+
+    Args:
+        vision_config: of a :class:`transformers.ResNetModel` (basic blocks).
+        text_config: of a :class:`transformers.LlamaForCausalLM`.
+        image_size: side the view is resized to, pixels; a multiple of 32.
+        fpn_width: channels of the merged maps.
+        dense_width: channels of the map at stride 2 that the dense predictions are made from.
+        objects: visual tokens spent on the strongest peaks of the tower's object map.
+        grid: side of the grid of context tokens; the image costs ``objects + grid**2`` tokens.
+        code_width: width of the sinusoidal code of a coordinate.
+        categories, colours: what the dense predictions tell apart.
+        image_token_index: id of the placeholder of a visual token.
+    """
+
+    model_type = "rsground_tower_lm"
+    sub_configs = {"text_config": LlamaConfig, "vision_config": ResNetConfig}  # noqa: RUF012 - transformers reads it
+
+    def __init__(
+        self,
+        vision_config: dict[str, Any] | PretrainedConfig | None = None,
+        text_config: dict[str, Any] | PretrainedConfig | None = None,
+        image_size: int = 256,
+        fpn_width: int = 48,
+        dense_width: int = 32,
+        objects: int = 112,
+        grid: int = 4,
+        code_width: int = 32,
+        categories: Sequence[str] = CATEGORIES,
+        colours: Sequence[str] = COLOURS,
+        image_token_index: int = 4,
+        **kwargs: Any,
+    ) -> None:
+        self.vision_config = _sub(vision_config, "resnet", **TOWER)
+        self.text_config = _sub(text_config, "llama")
+        self.image_size, self.fpn_width, self.dense_width = image_size, fpn_width, dense_width
+        self.objects, self.grid, self.code_width = objects, grid, code_width
+        self.categories, self.colours = list(categories), list(colours)
+        self.image_token_index = image_token_index
+        kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)
+        super().__init__(**kwargs)
+
+    @property
+    def visual_tokens(self) -> int:
+        """Tokens that one image costs."""
+        return int(self.objects + self.grid**2)
+
+
+TOWER: dict[str, Any] = {
+    "embedding_size": 24,
+    "hidden_sizes": [32, 64, 128, 160],
+    "depths": [1, 2, 2, 1],
+    "layer_type": "basic",
+    "hidden_act": "relu",
+}
+"""The zoo's tower."""
+
+
+def _sub(given: dict[str, Any] | PretrainedConfig | None, kind: str, **default: Any) -> PretrainedConfig:
+    if isinstance(given, PretrainedConfig):
+        return given
+    options = {**default, **(given or {})}
+    options.pop("model_type", None)
+    made: PretrainedConfig = CONFIG_MAPPING[kind](**options)
+    return made

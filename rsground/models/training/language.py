@@ -1,0 +1,106 @@
+"""Stages two and three: the language side learns what is meant, then one paradigm's way of saying it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from rsground.contracts import Head, TokenHead
+from rsground.models.tower_lm import TowerLM
+from rsground.models.tower_lm.facts import Facts
+from rsground.models.training.fact_cache import FactCache
+from rsground.models.training.language_losses import SoftNumbers, pointer_accuracy, pointer_loss, text_loss
+from rsground.models.training.packing import Lesson, Packed, pack, run_packed
+from rsground.types import View
+
+
+class PackLessons:
+    """Collates (image number, lessons) into facts and packed lessons.
+
+    Args:
+        cache: facts of the images.
+        end: the token that ends an answer.
+    """
+
+    def __init__(self, cache: FactCache, end: int) -> None:
+        self.cache, self.end = cache, end
+
+    def __call__(self, batch: Sequence[tuple[int, list[Lesson]]]) -> dict[str, Any]:
+        numbers = [number for number, _ in batch]
+        rows = torch.tensor(numbers)
+        found = self.cache.facts.select(rows).to(torch.device("cpu"), torch.float32)
+        packed = pack([lessons for _, lessons in batch], self.cache.shows[rows].unbind(), found.numbers.shape[1], self.end)
+        return {"found": found, "packed": packed, "images": numbers}
+
+
+class LanguageModel(BaseModel):  # type: ignore[misc]
+    """The small model with its tower frozen.
+
+    Args:
+        model: the model.
+        soft: how numbers are taught.
+        head: the paradigm whose answers are taught; None to teach pointing alone.
+        views: the training images by number, for heads that look at them.
+        pointing: weight of the pointer's loss.
+    """
+
+    def __init__(
+        self,
+        model: TowerLM,
+        soft: SoftNumbers | None = None,
+        head: Head | None = None,
+        views: Any = None,
+        pointing: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.model, self.soft, self.views, self.pointing = model, soft, views, pointing
+        self.model.tower.requires_grad_(False)
+        self.head = head  # a module where it is a TokenHead, and then trained along
+
+    def train(self, mode: bool = True) -> LanguageModel:
+        """As of any module; the tower stays in evaluation mode."""
+        super().train(mode)
+        self.model.tower.eval()
+        return self
+
+    def forward(self, found: Facts, packed: Packed, images: Sequence[int], mode: str = "loss") -> dict[str, Tensor]:
+        """Losses by name, and the pointer's accuracy."""
+        del mode
+        states = run_packed(self.model, found, packed)
+        losses = {"loss_pointer": self.pointing * pointer_loss(self.model, states, packed)}
+        with torch.no_grad():
+            losses["accuracy"] = pointer_accuracy(self.model, states, packed)
+        if self.head is not None and self.soft is not None and (packed.labels >= 0).any():
+            losses["loss_text"] = text_loss(self.model, states, packed, self.soft)
+        if isinstance(self.head, TokenHead):
+            losses.update(self._read(self.head, states, packed, images))
+        return losses
+
+    def _read(self, head: TokenHead, states: Tensor, packed: Packed, images: Sequence[int]) -> dict[str, Tensor]:
+        """The losses a head takes on the states of its tokens."""
+        visual = states.shape[1] - packed.ids.shape[1]
+        samples, views, hidden = [], [], []
+        for lesson, (row, _), start in zip(packed.lessons, packed.asks.tolist(), packed.starts.tolist(), strict=True):
+            assert lesson.sample is not None
+            fed = states[row, visual + start : visual + start + len(lesson.answer)]
+            samples.append(lesson.sample)
+            views.append(self._view(images[row]))
+            hidden.append(fed[_wanted(head, lesson)])
+        made = head.loss(hidden, samples, views)
+        return {f"loss_{name}": value for name, value in made.items()}
+
+    def _view(self, number: int) -> View:
+        image = self.views[number]
+        return View((image,), (image.shape[0], image.shape[1]), meta={"uri": f"training/{number}"})
+
+
+def _wanted(head: TokenHead, lesson: Lesson) -> list[int]:
+    """Which of an answer's tokens a head reads: all, or those of its state token."""
+    if getattr(head, "states", "") == "answer":
+        return list(range(len(lesson.answer)))
+    token = head.token_ids[head.state_token]  # type: ignore[attr-defined]
+    return [at for at, ident in enumerate(lesson.answer) if ident == token]

@@ -1,0 +1,113 @@
+"""What the two language stages share: model, heads, facts, checks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, ViTImageProcessor
+
+from rsground.contracts import Head
+from rsground.models.state import load_state
+from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
+from rsground.models.tower_lm.modeling import begin_numbers
+from rsground.models.tower_lm.tokenizer import number_ids
+from rsground.models.training.dense import MEAN, STD
+from rsground.models.training.fact_cache import FactCache, fact_cache
+from rsground.models.training.language import LanguageModel, PackLessons
+from rsground.models.training.lessons import SceneLessons
+from rsground.models.training.scene_cache import SceneCache
+from rsground.models.training.vocabulary import learn_vocabulary
+from rsground.registry import load
+from rsground.types import Task
+
+GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
+_LEARNED_FROM = 800
+_CHECKED = 40
+
+
+def heads_of(options: Sequence[Mapping[str, Any]]) -> list[tuple[Head, tuple[Task, ...]]]:
+    """Heads by ``{"name", "options", "tasks"}``, with the tasks each is asked."""
+    found = []
+    for each in options:
+        head: Head = load("head", each["name"], **each.get("options", {}))
+        tasks = tuple(Task(name) for name in each.get("tasks", ())) or tuple(t for t in GROUNDING if t in head.tasks)
+        found.append((head, tasks))
+    return found
+
+
+def begin(tower: Path, text: Mapping[str, Any], heads: Sequence[Head], book: SceneCache, seed: int) -> tuple[TowerLM, Any]:
+    """A model with a taught tower and an untaught language side, and its tokenizer."""
+    torch.manual_seed(seed)
+    samples = [
+        sample
+        for at in range(min(len(book), _LEARNED_FROM))
+        for sample in book.samples(at, GROUNDING[at % len(GROUNDING)])[:10]
+    ]
+    tokenizer = learn_vocabulary(heads, samples, int(text.get("vocabulary", 2048)))
+    config = TowerLMConfig.from_pretrained(tower)
+    sizes = {key: value for key, value in text.items() if key != "vocabulary"}
+    config.text_config = type(config.text_config)(
+        vocab_size=-(-len(tokenizer) // 16) * 16,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        **sizes,
+    )
+    model = TowerLM(config)
+    begin_numbers(model, number_ids(tokenizer))
+    load_state(model.tower, tower)
+    return model, tokenizer
+
+
+def resume_from(folder: Path) -> tuple[TowerLM, PreTrainedTokenizerFast]:
+    """The model and tokenizer of a former stage."""
+    return TowerLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+
+def processor_of(model: TowerLM, tokenizer: Any) -> TowerLMProcessor:
+    """How pictures and words become the model's inputs."""
+    side = model.config.image_size
+    pictures = ViTImageProcessor(
+        size={"height": side, "width": side}, image_mean=list(MEAN), image_std=list(STD), resample=2
+    )
+    return TowerLMProcessor(pictures, tokenizer, visual_tokens=model.config.visual_tokens)
+
+
+def save_model(model: TowerLM, tokenizer: Any, folder: Path) -> Path:
+    """Write a model in the hub's layout."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.save_pretrained(folder)
+    processor_of(model, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def cached_facts(model: TowerLM, book: SceneCache, file: Path) -> FactCache:
+    """Facts of the book's images; kept in a file beside it for as long as the tower and the images are the same."""
+    kept = FactCache.read(file)
+    if kept is None or len(kept.shows) != len(book):
+        kept = fact_cache(model, book.images, book.objects)
+        kept.write(file)
+    return kept
+
+
+def checker(model: LanguageModel, lessons: SceneLessons, make: PackLessons) -> Callable[[], dict[str, float]]:
+    """Validation: losses and accuracy over a fixed number of images, accuracy first."""
+
+    def check() -> dict[str, float]:
+        total: dict[str, float] = {}
+        lessons.restart()
+        for at in range(0, _CHECKED * 8, 8):
+            batch = [lessons[(at + each) % len(lessons)] for each in range(8)]
+            for name, value in model(**make(batch)).items():
+                total[name] = total.get(name, 0.0) + float(value) / _CHECKED
+        return {"accuracy": total.pop("accuracy"), **total}
+
+    return check

@@ -1,0 +1,131 @@
+"""Several questions behind one image in one sequence, so that the image is paid for once.
+
+``[visual tokens][question, answer][question, answer]...``: every question sees the image and itself, never another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsground.models.tower_lm import TowerLM
+from rsground.models.tower_lm.facts import Facts
+from rsground.types import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One question about an image.
+
+    Attributes:
+        prompt: its tokens, the answer mark last.
+        answer: tokens of the right answer, without the end; empty where only the pointer is taught.
+        targets: numbers of the objects meant, as in the image's list of objects.
+        forced: whether the answer is given, not learned: its tokens are fed and nothing is asked.
+        sample: what it came from, for heads that read states.
+    """
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    targets: tuple[int, ...]
+    forced: bool = False
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Lessons about B images as tensors; L text tokens an image at most.
+
+    Attributes:
+        ids: ``(B, L)`` tokens, 0 where none stands.
+        segment: ``(B, L)`` number of the lesson in its image, -1 where none stands.
+        place: ``(B, L)`` position within the lesson, from 0.
+        labels: ``(B, L)`` the token to say next, -100 where nothing is asked.
+        asks: ``(N, 2)`` (image, column) of the answer marks (of the last token where the answer is forced).
+        starts: ``(N,)`` column of each answer's first token.
+        meant: ``(N, V)`` whether a visual token shows what is meant.
+        lessons: the N lessons.
+    """
+
+    ids: Tensor
+    segment: Tensor
+    place: Tensor
+    labels: Tensor
+    asks: Tensor
+    starts: Tensor
+    meant: Tensor
+    lessons: tuple[Lesson, ...]
+
+
+def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tokens: int, end: int) -> Packed:
+    """Pack the lessons of each image.
+
+    Args:
+        images: lessons, image by image.
+        shown: per image ``(V,)`` int64, which object each visual token shows, -1 for none.
+        visual_tokens: V.
+        end: the token that ends an answer.
+    """
+    length = max(sum(len(each.prompt) + len(each.answer) for each in lessons) for lessons in images)
+    ids = np.zeros((len(images), length), dtype=np.int64)
+    segment = np.full_like(ids, -1)
+    place = np.zeros_like(ids)
+    labels = np.full_like(ids, -100)
+    asks, starts, meant = [], [], []
+    for row, lessons in enumerate(images):
+        at = 0
+        for number, lesson in enumerate(lessons):
+            text = (*lesson.prompt, *lesson.answer)
+            stop = at + len(text)
+            mark = stop - 1 if lesson.forced else at + len(lesson.prompt) - 1
+            ids[row, at:stop], segment[row, at:stop] = text, number
+            place[row, at:stop] = np.arange(len(text))
+            if lesson.answer and not lesson.forced:
+                labels[row, mark:stop] = (*lesson.answer, end)
+            asks.append((row, mark))
+            starts.append(at + len(lesson.prompt))
+            meant.append(torch.isin(shown[row], torch.tensor(lesson.targets, dtype=torch.long)))
+            at = stop
+    return Packed(
+        torch.from_numpy(ids),
+        torch.from_numpy(segment),
+        torch.from_numpy(place),
+        torch.from_numpy(labels),
+        torch.tensor(asks),
+        torch.tensor(starts),
+        torch.stack(meant) if meant else torch.zeros(0, visual_tokens, dtype=torch.bool),
+        tuple(lesson for lessons in images for lesson in lessons),
+    )
+
+
+def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Tensor:
+    """Last-layer states ``(B, V + L, D)`` after the final norm."""
+    tokens = model.visual(found, torch.zeros(len(packed.ids), dtype=torch.long))
+    words = model.get_input_embeddings()(packed.ids)
+    visual = tokens.shape[1]
+    places = torch.cat([torch.full_like(packed.ids[:, :1], visual - 1).expand(-1, visual), packed.place + visual], 1)
+    output = model.language_model.model(
+        inputs_embeds=torch.cat([tokens, words], 1),
+        attention_mask=_mask(packed, visual, words.dtype),
+        position_ids=places,
+        use_cache=False,
+    )
+    states: Tensor = output.last_hidden_state
+    return states
+
+
+def _mask(packed: Packed, visual: int, dtype: torch.dtype) -> Tensor:
+    length = packed.ids.shape[1]
+    same = packed.segment[:, :, None] == packed.segment[:, None, :]
+    words = same & torch.ones(length, length, dtype=torch.bool).tril()
+    rows = len(packed.ids)
+    lower = torch.cat([torch.ones(rows, length, visual, dtype=torch.bool), words], 2)
+    upper = torch.cat(
+        [torch.ones(rows, visual, visual, dtype=torch.bool), torch.zeros(rows, visual, length, dtype=torch.bool)], 2
+    )
+    allowed = torch.cat([upper, lower], 1)
+    return torch.zeros(allowed.shape, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)[:, None]

@@ -1,0 +1,63 @@
+"""Runs recipes, each in its own folder, the ones it starts from first."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import time
+from pathlib import Path
+
+from rsground.errors import SuiteError
+from rsground.models.training.recipe import Recipe, read_recipe
+
+DONE = "done.json"
+
+
+def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
+    """Train as a recipe says, in ``root/<its name>``, and answer the folder of the result.
+
+    A recipe that was done is not run again, one that was broken off goes on; the recipes it starts from (beside it,
+    by name) come first.
+
+    Args:
+        recipe: what to do.
+        root: where the runs and the cached data lie.
+        fresh: forget what this recipe did before (not what it starts from).
+
+    Raises:
+        SuiteError: a recipe it starts from does not exist.
+        StoreError: the folder holds the run of another recipe.
+    """
+    work = root / recipe.name
+    done = work / DONE
+    if done.is_file() and not fresh and json.loads(done.read_text())["recipe"] == described(recipe):
+        return work / "out"
+    init = _init(recipe, root)
+    if fresh and work.is_dir():
+        import shutil
+
+        shutil.rmtree(work)
+    work.mkdir(parents=True, exist_ok=True)
+    began = time.time()
+    stage = importlib.import_module(f"rsground.models.training.stage_{recipe.stage}")
+    out: Path = stage.run(recipe, work, init, root / "cache")
+    done.write_text(json.dumps({"recipe": described(recipe), "seconds": round(time.time() - began)}, indent=1))
+    return out
+
+
+def _init(recipe: Recipe, root: Path) -> Path | None:
+    if recipe.init is None:
+        return None
+    beside = None if recipe.path is None else recipe.path.with_name(f"{recipe.init}.toml")
+    if beside is not None and beside.is_file():
+        return run_recipe(read_recipe(beside), root)
+    if Path(recipe.init).is_dir():
+        return Path(recipe.init)
+    raise SuiteError(f"recipe {recipe.name!r} starts from {recipe.init!r}, which is neither a recipe beside it nor a folder")
+
+
+def described(recipe: Recipe) -> str:
+    """All that a recipe says, as one text."""
+    from dataclasses import replace
+
+    return repr(replace(recipe, path=None))

@@ -1,0 +1,140 @@
+"""Scenes drawn once and kept on disk, because a training run sees each of them many times."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsground.datasets.refer import expressions
+from rsground.datasets.scenes import Scene
+from rsground.datasets.scenes.layout import VERSION, scene_rng
+from rsground.models.training.objects import Objects, objects_of, stack_objects
+from rsground.types import RLE, ImageRef, Region, Sample, Task
+
+EXPRESSIONS = 24
+"""Most expressions about one scene."""
+_CHUNK = 64
+_STREAM = 7
+
+
+@dataclass(frozen=True, slots=True)
+class SceneCache:
+    """Pixels and objects of consecutive scenes.
+
+    Attributes:
+        images: ``(N, S, S, 3)`` uint8 RGB, mapped from disk.
+        objects: what stands in each of them.
+        expressions: per scene, (text, numbers of the objects meant) each.
+        masks: per scene and object, COCO run-length counts.
+        first: index of the first scene.
+        seed: of the collection.
+    """
+
+    images: NDArray[np.uint8]
+    objects: list[Objects]
+    expressions: list[list[tuple[str, tuple[int, ...]]]]
+    masks: list[list[bytes]]
+    first: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def samples(self, at: int, task: Task) -> list[Sample]:
+        """The expressions about one scene as samples of a task, their targets in every form."""
+        size = self.images.shape[1:3]
+        image = ImageRef(f"scenes:train/{self.seed}/{size[0]}/{self.first + at}", *size)
+        regions = [_region(self.objects[at], number, mask, size) for number, mask in enumerate(self.masks[at])]
+        return [
+            Sample(f"{image.uri}#{number}", (image,), text, task, tuple(regions[each] for each in meant))
+            for number, (text, meant) in enumerate(self.expressions[at])
+        ]
+
+
+def scene_cache(folder: Path, count: int, first: int = 0, seed: int = 0, size: int = 256, workers: int = 2) -> SceneCache:
+    """The scenes ``first`` to ``first + count``, drawn unless the folder holds them already.
+
+    Args:
+        folder: where they are kept; a folder of other scenes is drawn anew.
+        count, first, seed, size: which scenes.
+        workers: processes that draw.
+    """
+    wanted = {"version": VERSION, "count": count, "first": first, "seed": seed, "size": size, "each": EXPRESSIONS}
+    stamp = folder / "scenes.json"
+    if not stamp.is_file() or json.loads(stamp.read_text()) != wanted:
+        _draw(folder, wanted, workers)
+        stamp.write_text(json.dumps(wanted))
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    words = folder / "expressions.json"
+    with np.load(folder / "objects.npz") as held:
+        objects = Objects.unstack({name: held[name] for name in held.files})
+        expressions = [[(text, tuple(meant)) for text, meant in each] for each in json.loads(words.read_text())]
+    return SceneCache(images, objects, expressions, _masks(folder, objects), first, seed)
+
+
+def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
+    from rich.progress import track
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scenes.json").unlink(missing_ok=True)
+    count, size = wanted["count"], wanted["size"]
+    images = np.lib.format.open_memmap(
+        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
+    )
+    starts = range(0, count, _CHUNK)
+    jobs = [(wanted["seed"], wanted["first"] + start, min(_CHUNK, count - start), size) for start in starts]
+    found: list[Objects] = []
+    texts: list[Any] = []
+    masks: list[bytes] = []
+    with ProcessPoolExecutor(max_workers=min(workers, os.cpu_count() or 1)) as pool:
+        drawn = pool.map(_some, jobs)
+        for start, (pixels, scenes) in zip(track(starts, "drawing scenes"), drawn, strict=True):
+            images[start : start + len(pixels)] = pixels
+            for objects, counts, expressions in scenes:
+                found.append(objects)
+                masks += counts
+                texts.append(expressions)
+    images.flush()
+    np.savez(folder / "objects.npz", **stack_objects(found))
+    lengths = np.array([len(each) for each in masks])
+    np.savez(folder / "masks.npz", counts=np.frombuffer(b"".join(masks), dtype=np.uint8), lengths=lengths)
+    (folder / "expressions.json").write_text(json.dumps(texts))
+
+
+_Drawn = tuple[Objects, list[bytes], list[tuple[str, list[int]]]]
+
+
+def _some(job: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], list[_Drawn]]:
+    seed, first, count, size = job
+    scenes = [Scene(seed, index, size) for index in range(first, first + count)]
+    return np.stack([scene.render() for scene in scenes]), [_told(scene) for scene in scenes]
+
+
+def _told(scene: Scene) -> _Drawn:
+    graph = scene.graph
+    things = (*graph.objects, *graph.places)
+    numbers = {thing.id: number for number, thing in enumerate(things)}
+    masks = [thing.region.rle.counts if thing.region.rle is not None else b"" for thing in things]
+    made = expressions(graph, scene_rng(scene.seed, scene.index, _STREAM), limit=EXPRESSIONS)
+    texts = [(each.text, [numbers[ident] for ident in each.target_ids]) for each in made]
+    return objects_of(graph), masks, texts
+
+
+def _masks(folder: Path, objects: list[Objects]) -> list[list[bytes]]:
+    with np.load(folder / "masks.npz") as held:
+        counts, ends = held["counts"].tobytes(), np.cumsum(held["lengths"]).tolist()
+    each = iter([counts[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)])
+    return [[next(each) for _ in range(len(some))] for some in objects]
+
+
+def _region(objects: Objects, number: int, mask: bytes, size: tuple[int, ...]) -> Region:
+    x1, y1, x2, y2 = objects.boxes[number].tolist()
+    a, b, c, d = ((x, y) for x, y in objects.quads[number].tolist())
+    return Region(hbb=(x1, y1, x2, y2), quad=(a, b, c, d), rle=RLE((size[0], size[1]), mask))

@@ -1,0 +1,119 @@
+"""Stage ``answer``: one paradigm learns to say what is meant, in its own form; the result is a system's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsground.contracts import Head
+from rsground.errors import SuiteError
+from rsground.models.card import Card, PartCard, write_card
+from rsground.models.folder import save_state
+from rsground.models.tower_lm.tokenizer import number_ids
+from rsground.models.training.dense import normalised
+from rsground.models.training.engine import train
+from rsground.models.training.language import LanguageModel, PackLessons
+from rsground.models.training.language_losses import SoftNumbers
+from rsground.models.training.language_setup import cached_facts, checker, heads_of, resume_from, save_model
+from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.recipe import Recipe
+from rsground.models.training.sources import picture_book, unseen
+from rsground.registry import load
+from rsground.types import View
+
+
+@dataclass(eq=False)
+class Trainee:
+    """The small model as heads see a backbone while they are trained.
+
+    Attributes:
+        model, tokenizer: of the small model.
+    """
+
+    model: Any
+    tokenizer: Any
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the states."""
+        return int(self.model.config.text_config.hidden_size)
+
+    @property
+    def device(self) -> Any:
+        """Where the model is."""
+        return self.model.device
+
+    def pyramid(self, view: View) -> Any:
+        """The tower's maps of a view's last image, finest first."""
+        import torch
+
+        with torch.no_grad():
+            return self.model.pyramid(normalised(torch.from_numpy(np.array(view.images[-1]))[None]))
+
+
+def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
+    """Train, and answer the system's folder."""
+    if init is None:
+        raise SuiteError("stage 'answer' starts from a model that knows what is meant: say init = \"the refer recipe\"")
+    model, tokenizer = resume_from(init)
+    ((head, tasks),) = heads_of([recipe.head])
+    segmenter = recipe.segmenter.get("name")
+    if segmenter is not None:
+        head.segmenter = load("segmenter", segmenter, **recipe.segmenter.get("options", {}))
+    if hasattr(head, "bind"):
+        head.bind(Trainee(model, tokenizer))
+    book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
+    facts = [cached_facts(model, each, init.parent / f"facts_{name}.safetensors") for name, each in _named(book, other)]
+    chances = Chances(each=int(recipe.options.get("each", 12)), longest=int(recipe.options.get("longest", 400)))
+    speller = Speller(tokenizer)
+    soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))
+    language = LanguageModel(model, soft, head, book.images, recipe.options.get("pointing", 0.3))
+    makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]
+    train(
+        language,
+        SceneLessons(book, [(head, tasks)], speller, chances, recipe.seed),
+        makers[0],
+        recipe.schedule,
+        work,
+        seed=recipe.seed,
+    )
+    return export(recipe, head, model, tokenizer, work / "out")
+
+
+def _named(book: Any, other: Any) -> list[tuple[str, Any]]:
+    return [("train", book), ("val", other)]
+
+
+def export(recipe: Recipe, head: Head, model: Any, tokenizer: Any, out: Path) -> Path:
+    """Write the system's folder: backbone, head, segmenter, card."""
+    import torch
+
+    save_model(model.to(torch.float16), tokenizer, out / "backbone")
+    model.float()
+    if isinstance(head, torch.nn.Module) and head.state_dict():
+        save_state(head, out / "head" / "model.safetensors", dtype=torch.float16)
+    segmenter = None
+    if head.segmenter is not None:
+        head.segmenter.save(out / "segmenter")  # type: ignore[attr-defined]
+        segmenter = PartCard(recipe.segmenter["name"])
+    card = Card(
+        name=str(recipe.options.get("system", f"tiny/{recipe.head['name']}")),
+        summary=recipe.summary,
+        head=PartCard(recipe.head["name"], recipe.head.get("options", {})),
+        backbone=PartCard("transformers", {"dtype": "float32"}),
+        segmenter=segmenter,
+        tokens=tuple(getattr(head, "special_tokens", ())),
+        training={
+            "recipe": "" if recipe.path is None else recipe.path.name,
+            "seed": recipe.seed,
+            "data": dict(recipe.data),
+            "steps": recipe.schedule.steps,
+        },
+        licence="Apache-2.0",
+    )
+    write_card(out, card)
+    return out

@@ -1,0 +1,38 @@
+"""Stage ``dense``: the tower of a small model learns what stands where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from rsground.models.state import load_state, save_state
+from rsground.models.tower_lm import TowerLMConfig
+from rsground.models.tower_lm.tower import Tower
+from rsground.models.training.dense import DenseModel, TurnedImages, collate
+from rsground.models.training.engine import train
+from rsground.models.training.recipe import Recipe
+from rsground.models.training.sources import picture_book
+
+
+def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
+    """Train, and answer the folder with ``config.json`` and the tower's ``model.safetensors``."""
+    torch.manual_seed(recipe.seed)
+    config = TowerLMConfig(**recipe.model)
+    tower = Tower(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if init is not None:
+        load_state(tower, init)
+    book = picture_book(recipe.data, cache)
+    train(
+        DenseModel(tower),
+        TurnedImages(book.images, book.objects, recipe.seed),
+        collate,
+        recipe.schedule,
+        work,
+        seed=recipe.seed,
+    )
+    out = work / "out"
+    out.mkdir(exist_ok=True)
+    config.save_pretrained(out)
+    save_state(tower, out / "model.safetensors")
+    return out

@@ -1,0 +1,40 @@
+"""Stage ``refer``: the language side learns what expressions mean, by pointing, in every paradigm's wording alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rsground.errors import SuiteError
+from rsground.models.training.engine import train
+from rsground.models.training.language import LanguageModel, PackLessons
+from rsground.models.training.language_setup import begin, cached_facts, checker, heads_of, resume_from, save_model
+from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.recipe import Recipe
+from rsground.models.training.sources import picture_book, unseen
+
+
+def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
+    """Train, and answer the folder of the model."""
+    if init is None:
+        raise SuiteError("stage 'refer' starts from a taught tower: say init = \"the dense recipe\"")
+    heads = heads_of(recipe.options.get("heads", ()))
+    book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
+    if (init / "tokenizer.json").is_file():
+        model, tokenizer = resume_from(init)
+    else:
+        model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
+    facts = [cached_facts(model, each, work / f"facts_{name}.safetensors") for name, each in (("train", book), ("val", other))]
+    speller = Speller(tokenizer)
+    chances = Chances(each=int(recipe.options.get("each", 20)), write=False)
+    makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]
+    language = LanguageModel(model)
+    train(
+        language,
+        SceneLessons(book, heads, speller, chances, recipe.seed),
+        makers[0],
+        recipe.schedule,
+        work,
+        check=checker(language, SceneLessons(other, heads, speller, chances, 1), makers[1]),
+        seed=recipe.seed,
+    )
+    return save_model(model, tokenizer, work / "out")
