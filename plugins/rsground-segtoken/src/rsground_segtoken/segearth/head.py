@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rsground.assembly import locate
 from rsground.contracts import Prompt, TokenHead
-from rsground.errors import CheckpointError, ContractError, DataError
-from rsground.models.folder import part_folder
-from rsground.models.state import load_state
+from rsground.errors import ContractError, DataError
 from rsground.models.tokens import ids_of, positions
 from rsground.regions import union_mask, unmap_region
 from rsground.types import Generation, Issue, Prediction, Sample, Task, View
@@ -28,9 +24,9 @@ from rsground_segtoken.segearth.criterion import mask_losses
 from rsground_segtoken.segearth.description import pool_rows
 from rsground_segtoken.segearth.features import FeatureCache, Features, backbone_maps, pixels_of
 from rsground_segtoken.segearth.frame import Frame, framed_mask
-from rsground_segtoken.segearth.names import head_name
 from rsground_segtoken.segearth.predictor import Masks
 from rsground_segtoken.segearth.swin import Swin
+from rsground_segtoken.segearth.weights import load_head, width_of
 
 SEG = "[SEG]"
 
@@ -83,11 +79,11 @@ class SegEarthR1Head(TokenHead, nn.Module):
         self.presence: nn.Linear | None = None
         self._cache = FeatureCache(self.config.cache)
         if checkpoint is not None and hidden_size is None:
-            hidden_size = _hidden_size(checkpoint)
+            hidden_size = width_of(checkpoint)
         if hidden_size is not None:
             self._build(hidden_size)
         if checkpoint is not None:
-            self._load(checkpoint)
+            load_head(self, checkpoint)
 
     def _build(self, hidden_size: int) -> None:
         config = self.config
@@ -100,13 +96,6 @@ class SegEarthR1Head(TokenHead, nn.Module):
         if config.presence:
             self.presence = nn.Linear(config.width, 1)
         self.train(self.training)
-
-    def _load(self, checkpoint: str | Path) -> None:
-        folder = locate(checkpoint)
-        if _is_published(folder):
-            load_state(self, folder, rename=head_name)
-        else:
-            load_state(self, part_folder(checkpoint, "head", "model.safetensors"))
 
     def bind(self, backbone: Any) -> None:
         """Learn the backbone's width, device and the id of ``[SEG]``; called once by whoever joins the parts.
@@ -297,20 +286,3 @@ def _union(sample: Sample, view: View) -> Any:
     if sample.targets is None:
         raise DataError(f"sample {sample.id!r} is not annotated, so no loss can be taken on it")
     return union_mask((unmap_region(region, view) for region in sample.targets), view.size)
-
-
-def _hidden_size(checkpoint: str | Path) -> int:
-    folder = part_folder(checkpoint, "backbone")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        found = config.get("text_config", config)["hidden_size"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(
-            "config.json does not say text_config.hidden_size or hidden_size: give the option hidden_size", folder
-        ) from error
-    return int(found)
-
-
-def _is_published(folder: Path) -> bool:
-    file = folder / "config.json"
-    return file.is_file() and '"llava_phi"' in file.read_text(encoding="utf-8")
