@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 EPILOG = """examples:
   rsground list                 how many of each kind
   rsground list heads
+  rsground list systems         with their parts and the size of their weights
   rsground list datasets --json
 """
 
@@ -62,7 +63,12 @@ def _print_kinds(found: Registry, as_json: bool) -> None:
 def _print_offers(found: Registry, kind: str, as_json: bool) -> None:
     offers = found.offers(kind)
     if as_json:
-        _print_json([_row(offer) for offer in offers.values()])
+        _print_json(
+            [_row(offer) | (_system_facts(found, offer.spec) if kind == "system" else {}) for offer in offers.values()]
+        )
+        return
+    if kind == "system":
+        _print_table(_system_table(found, offers), found)
         return
     from rich.markup import escape
     from rich.table import Table
@@ -73,6 +79,55 @@ def _print_offers(found: Registry, kind: str, as_json: bool) -> None:
         state = f"needs {', '.join(offer.missing)}" if offer.missing else "ready"
         table.add_row(*map(escape, (name, tasks or "-", offer.spec.summary, offer.distribution, state)))
     _print_table(table, found)
+
+
+def _system_table(found: Registry, offers: dict[str, Offer]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("name", "tasks", "summary", "parts", "weights", "from", "state"):
+        table.add_column(title, justify="right" if title == "weights" else "left")
+    for name, offer in offers.items():
+        facts = _system_facts(found, offer.spec)
+        size = "-" if facts["bytes"] is None else f"{facts['bytes'] / 1e6:.1f} MB"
+        state = f"needs {', '.join(facts['missing'])}" if facts["missing"] else "ready"
+        cells = (name, " ".join(facts["tasks"]), offer.spec.summary, " + ".join(facts["parts"]), size)
+        table.add_row(*map(escape, (*cells, offer.distribution, state)))
+    return table
+
+
+def _system_facts(found: Registry, spec: Any) -> dict[str, Any]:
+    """Parts, tasks, what is missing here, and bytes of weights (None where there are none or they are not here)."""
+    parts = [("preprocessor", name) for name, _ in spec.preprocessors]
+    parts += [("backbone", spec.backbone), ("head", spec.head)]
+    parts += [("segmenter", spec.segmenter)] if spec.segmenter is not None else []
+    offers = {part: found.offers(part[0]).get(part[1]) for part in parts}
+    missing = [f"{kind} {name}" for (kind, name), offer in offers.items() if offer is None]
+    missing += [module for offer in offers.values() if offer is not None for module in offer.missing]
+    head = offers["head", spec.head]
+    size, there = _size_of(spec.checkpoint)
+    return {
+        "parts": [name for _, name in parts],
+        "tasks": [] if head is None else list(head.spec.tasks),
+        "bytes": size,
+        "missing": list(dict.fromkeys(missing if there else [*missing, "its weights"])),
+    }
+
+
+def _size_of(checkpoint: str | None) -> tuple[int | None, bool]:
+    """Bytes of all files of a checkpoint, and whether it is there."""
+    from rsground.assembly import locate
+    from rsground.errors import CheckpointError
+
+    if checkpoint is None:
+        return None, True
+    try:
+        place = locate(checkpoint)
+        files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+        return (sum(file.stat().st_size for file in files), True) if place.exists() else (None, False)
+    except (CheckpointError, OSError):
+        return None, False
 
 
 def _row(offer: Offer) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from rsground.errors import CheckpointError
 from rsground.models.card import CARD, Card, PartCard, read_card, write_card
-from rsground.models.state import INDEX, PICKLES, WEIGHTS, Weights, load_state, read_state, save_state
+from rsground.models.state import load_state, read_state, save_state
+from rsground.models.weights import INDEX, PICKLES, WEIGHTS, Weights
 
 __all__ = [
     "CARD",

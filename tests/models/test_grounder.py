@@ -395,6 +395,23 @@ def test_wrong_weights_are_named(folder: Path) -> None:
         Grounder.from_pretrained(folder)
 
 
+def test_the_list_of_systems_tells_parts_sizes_and_what_is_missing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rsground.cli import main
+
+    assert main(["list", "systems", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    spots, gone, middle = rows["test/spots"], rows["test/gone"], rows["test/middle"]
+    assert spots["parts"] == ["right-half", "eye", "spot", "square"]
+    assert spots["bytes"] == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    assert (spots["missing"], gone["missing"], middle["missing"]) == ([], ["its weights"], [])
+    assert (gone["bytes"], middle["bytes"]) == (None, None)
+    assert middle["tasks"] == ["hbb", "obb", "mask", "change"]
+    assert main(["list", "systems"]) == 0
+    assert "eye" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A system of boxes as text on a tiny random LLaVA."""
