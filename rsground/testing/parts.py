@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from rsground.contracts import Backbone, MaskPrompt, Preprocessor, Prompt, Segmenter
-from rsground.registry import load
+from rsground.registry import load, registry, target_of
 from rsground.testing.samples import blank_view, miniatures
 from rsground.types import Task
 
 
 class BackboneConformance:
-    """Subclass as ``TestMyBackbone`` and set ``backbone_name``."""
+    """Subclass as ``TestMyBackbone`` and set ``backbone_name``.
+
+    A backbone that cannot be built without a ``checkpoint`` is skipped unless ``backbone_options`` name one.
+    """
 
     backbone_name: str
     backbone_options: dict[str, object] = {}  # noqa: RUF012 - read only, overridden whole
 
     def backbone(self) -> Backbone:
         """The backbone, as the registry builds it."""
+        wanted = inspect.signature(target_of(registry().find("backbone", self.backbone_name))).parameters
+        place = wanted.get("checkpoint")
+        if place is not None and place.default is place.empty and "checkpoint" not in self.backbone_options:
+            pytest.skip(f"backbone {self.backbone_name!r} needs a folder of weights: give it in backbone_options")
         built = load("backbone", self.backbone_name, **self.backbone_options)
         assert isinstance(built, Backbone)
         return built

@@ -20,7 +20,7 @@ from rsground.contracts import Prompt  # noqa: E402
 from rsground.errors import CheckpointError, ContractError, PromptError, ShapeError  # noqa: E402
 from rsground.models.folder import save_state  # noqa: E402
 from rsground.models.tokens import positions  # noqa: E402
-from rsground.testing import miniature  # noqa: E402
+from rsground.testing import BackboneConformance, miniature  # noqa: E402
 from rsground.types import Task, View  # noqa: E402
 from rsground_segtoken.geopixel.full.backbone import GeoPixelBackbone  # noqa: E402
 from rsground_segtoken.geopixel.full.config import (  # noqa: E402
@@ -130,6 +130,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def backbone(folder: Path) -> GeoPixelBackbone:
     return GeoPixelBackbone(folder, device="cpu", hd_num=4)
+
+
+class TestGeoPixel7B(BackboneConformance):
+    backbone_name = "geopixel-7b"
+
+    @pytest.fixture(autouse=True)
+    def _weights(self, folder: Path) -> None:
+        self.backbone_options = {"checkpoint": folder, "device": "cpu", "hd_num": 1}
 
 
 def system(backbone: GeoPixelBackbone, folder: Path) -> GeoPixelHead:

@@ -45,7 +45,7 @@ class GeoPixelHead(nn.Module, TokenHead):
         hidden_size: width of the backbone's states; None: what the checkpoint or :meth:`bind` says.
         embed_dim: width of the segmenter's prompts (SAM 2: 256); None: what the checkpoint or the segmenter says.
         stability_fallback: take SAM 2's other mask tokens where the first one is unstable, as upstream does when it
-            evaluates; never in training mode.
+            evaluates; the loss never does.
         loss_size: longer side of the masks the loss is taken on, in pixels; None for the image's own resolution, as
             published. Targets are then averaged by area.
         bce_weight, dice_weight: as published, beside a text loss of weight 1.
@@ -204,9 +204,9 @@ class GeoPixelHead(nn.Module, TokenHead):
 
     @torch.no_grad()
     def masks(self, states: Tensor, view: View) -> NDArray[np.bool_]:
-        """Masks ``(K, h, w)`` in ``view`` pixels: logits over 0 at the view's own resolution."""
+        """Masks ``(K, h, w)`` of an answer in ``view`` pixels: logits over 0 at the view's own resolution."""
         decoder, features = embedding_decoder(self.segmenter), self.features(view)
-        fallback = self.stability_fallback and not self.training
+        fallback = self.stability_fallback
         prompts = self.project(states)
         parts = [
             (upscale(decode_masks(decoder, features, prompts[start : start + _AT_ONCE], fallback), view.size) > 0).cpu()
