@@ -88,7 +88,7 @@ LLAVA_TEMPLATE = (
 )
 
 
-def _llava() -> tuple[Any, Any]:
+def _llava(**changes: Any) -> tuple[Any, Any]:
     pieces = _llava_tokens()
     images = hf.CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
     processor = hf.LlavaProcessor(
@@ -96,14 +96,14 @@ def _llava() -> tuple[Any, Any]:
     )
     config = hf.LlavaConfig(
         vision_config=CLIP,
-        text_config=text(hf.LlamaConfig, pieces),
+        text_config=text(hf.LlamaConfig, pieces, **changes),
         image_token_index=pieces.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-2,
     )
     return hf.LlavaForConditionalGeneration(config), processor
 
 
-def _llava_next() -> tuple[Any, Any]:
+def _llava_next(**changes: Any) -> tuple[Any, Any]:
     pieces = _llava_tokens()
     images = hf.LlavaNextImageProcessor(
         size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}, image_grid_pinpoints=PINPOINTS
@@ -113,7 +113,7 @@ def _llava_next() -> tuple[Any, Any]:
     )
     config = hf.LlavaNextConfig(
         vision_config=CLIP,
-        text_config=text(hf.MistralConfig, pieces, sliding_window=None),
+        text_config=text(hf.MistralConfig, pieces, sliding_window=None, **changes),
         image_token_index=pieces.convert_tokens_to_ids("<image>"),
         image_grid_pinpoints=PINPOINTS,
     )
@@ -124,7 +124,7 @@ def _chatml(specials: tuple[str, ...], extra: dict[str, str]) -> Any:
     return tokenizer(("<pad>", "<|im_start|>", "<|im_end|>", *specials), bos=None, eos="<|im_end|>", extra=extra)
 
 
-def _llava_onevision() -> tuple[Any, Any]:
+def _llava_onevision(**changes: Any) -> tuple[Any, Any]:
     pieces = _chatml(("<image>", "<video>"), {"image_token": "<image>", "video_token": "<video>"})
     images = hf.LlavaOnevisionImageProcessor(size={"height": 28, "width": 28}, image_grid_pinpoints=PINPOINTS)
     videos = hf.LlavaOnevisionVideoProcessor(size={"height": 28, "width": 28})
@@ -133,7 +133,7 @@ def _llava_onevision() -> tuple[Any, Any]:
     )
     config = hf.LlavaOnevisionConfig(
         vision_config=SIGLIP,
-        text_config=text(hf.Qwen2Config, pieces),
+        text_config=text(hf.Qwen2Config, pieces, **changes),
         image_token_index=pieces.convert_tokens_to_ids("<image>"),
         video_token_index=pieces.convert_tokens_to_ids("<video>"),
         image_grid_pinpoints=PINPOINTS,
@@ -175,11 +175,11 @@ def _qwen(
     return model(made), processor(images, pieces, videos, chat_template=chat_template(QWEN_IMAGE))
 
 
-def _qwen2_vl() -> tuple[Any, Any]:
+def _qwen2_vl(**changes: Any) -> tuple[Any, Any]:
     vision = {
         "depth": 2,
         "embed_dim": 16,
-        "hidden_size": 32,
+        "hidden_size": changes.get("hidden_size", 32),
         "num_heads": 2,
         "patch_size": 4,
         "mlp_ratio": 2,
@@ -194,15 +194,16 @@ def _qwen2_vl() -> tuple[Any, Any]:
         hf.models.qwen2_vl.configuration_qwen2_vl.Qwen2VLTextConfig,
         videos,
         vision,
+        **changes,
     )
 
 
-def _qwen2_5_vl() -> tuple[Any, Any]:
+def _qwen2_5_vl(**changes: Any) -> tuple[Any, Any]:
     vision = {
         "depth": 2,
         "hidden_size": 16,
         "intermediate_size": 24,
-        "out_hidden_size": 32,
+        "out_hidden_size": changes.get("hidden_size", 32),
         "num_heads": 2,
         "patch_size": 4,
         "spatial_merge_size": 2,
@@ -218,15 +219,16 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
         hf.models.qwen2_5_vl.configuration_qwen2_5_vl.Qwen2_5_VLTextConfig,
         videos,
         vision,
+        **changes,
     )
 
 
-def _qwen3_vl() -> tuple[Any, Any]:
+def _qwen3_vl(**changes: Any) -> tuple[Any, Any]:
     vision = {
         "depth": 2,
         "hidden_size": 16,
         "intermediate_size": 24,
-        "out_hidden_size": 32,
+        "out_hidden_size": changes.get("hidden_size", 32),
         "num_heads": 2,
         "patch_size": 4,
         "spatial_merge_size": 2,
@@ -242,11 +244,11 @@ def _qwen3_vl() -> tuple[Any, Any]:
         hf.models.qwen3_vl.configuration_qwen3_vl.Qwen3VLTextConfig,
         videos,
         vision,
-        head_dim=8,
+        **{"head_dim": 8, **changes},
     )
 
 
-def _internvl() -> tuple[Any, Any]:
+def _internvl(**changes: Any) -> tuple[Any, Any]:
     marks = {
         "start_image_token": "<img>",
         "end_image_token": "</img>",
@@ -271,7 +273,7 @@ def _internvl() -> tuple[Any, Any]:
     }
     config = hf.InternVLConfig(
         vision_config=vision,
-        text_config=text(hf.Qwen2Config, pieces),
+        text_config=text(hf.Qwen2Config, pieces, **changes),
         tie_word_embeddings=False,
         image_token_id=pieces.convert_tokens_to_ids("<IMG_CONTEXT>"),
         image_seq_length=4,
@@ -279,7 +281,7 @@ def _internvl() -> tuple[Any, Any]:
     return hf.InternVLForConditionalGeneration(config), processor
 
 
-FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
+FAMILIES: dict[str, Callable[..., tuple[Any, Any]]] = {
     "llava": _llava,
     "llava-next": _llava_next,
     "llava-onevision": _llava_onevision,
@@ -290,11 +292,11 @@ FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
 }
 
 
-def build(family: str, folder: Path, seed: int = 0) -> Path:
-    """Make the family's tiny model in ``folder`` and answer it."""
+def build(family: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """Make the family's tiny model in ``folder`` and answer it; ``changes`` are of its text config."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, processor = FAMILIES[family]()
+        model, processor = FAMILIES[family](**changes)
         _spread(model)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
