@@ -13,7 +13,7 @@ from rsground.contracts import Segmenter
 from rsground.regions import mask_of
 from rsground.testing import HeadConformance, PluginConformance, miniature, miniatures
 from rsground.testing.samples import blank_view
-from rsground.types import Generation, Task
+from rsground.types import Generation, ImageRef, Region, Sample, Task, View
 from rsground_pointset import conditions, cyclic
 from rsground_pointset.conditions import Step
 from rsground_pointset.georsmllm import TAGS, GeoRsmllmHead
@@ -149,3 +149,16 @@ class TestCyclic:
         assert kinds == ["base", "cyclic"]
         plain = GeoRsmllmHead(cyclic_referring=False).training_pairs(sample, blank_view(sample), rng)
         assert [pair.kind for pair in plain] == ["base"]
+
+
+def test_one_box_has_one_spelling_wherever_its_corners_begin() -> None:
+    corners = ((40.0, 10.0), (60.0, 30.0), (40.0, 50.0), (20.0, 30.0))
+    spellings = set()
+    for first in range(4):
+        quad = (*corners[first:], *corners[:first])
+        sample = Sample("a", (ImageRef("a.png", 100, 100),), "the plane", Task.OBB, (Region(quad=quad),))
+        view = View((np.zeros((100, 100, 3), np.uint8),), (100, 100))
+        spellings.add(GeoRsmllmHead().target(sample, view))
+        given = GeoRsmllmHead(first_corner="given").target(sample, view)
+        assert given.startswith("{(%d, %d)" % (quad[0][0] * 10, quad[0][1] * 10))
+    assert len(spellings) == 1

@@ -18,7 +18,7 @@ from rsground.models.tower_lm.config import TowerLMConfig
 from rsground.models.tower_lm.tower import STRIDE, Dense
 
 NUMBERS = 17
-"""x1, y1, x2, y2, centre x, y, width, height, four corners x, y clockwise from the topmost, angle."""
+"""x1, y1, x2, y2, centre x, y, width, height, four corners x, y clockwise from the upper left one, angle."""
 _SHORTEST, _LONGEST = 8.0, 4000.0
 
 
@@ -84,8 +84,9 @@ def _numbers(middle: Tensor, edges: Tensor, oriented: Tensor, cells: int) -> Ten
     cos, sin = turn.cos(), turn.sin()
     right = torch.stack([cos * width, sin * width], -1) / 2
     down = torch.stack([-sin * height, cos * height], -1) / 2
-    # with 0 <= turn < 90 degrees (clockwise on screen) the corner up-left of both axes is the topmost or left of it
-    corners = [centre - right - down, centre + right - down, centre + right + down, centre - right + down]
+    # the box's upper left corner begins: up to 45 degrees of turn the one before both axes, then the one below it
+    around = torch.stack([centre - right - down, centre + right - down, centre + right + down, centre - right + down])
+    corners = torch.where((turn > math.pi / 4)[..., None], around.roll(1, 0), around).unbind(0)
     parts = [*upright, torch.stack([width, height], -1), *corners]
     return torch.cat([torch.cat(parts, -1) / cells, (turn / math.pi)[..., None]], -1)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rsground.codecs import Codec, Grammar, PointSet
 from rsground.contracts import MaskPrompt, TextHead, Training
-from rsground.geometry import mask_to_rle
-from rsground.regions import hbb_of, unmap_region
+from rsground.errors import UnknownNameError
+from rsground.geometry import canonical_quad, mask_to_rle
+from rsground.regions import hbb_of, quad_of, unmap_region
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 from rsground_pointset import cyclic
 
@@ -44,6 +45,8 @@ class GeoRsmllmHead(TextHead):
     Args:
         resolution: coordinates are integers 0..resolution of the image's width and height (paper: not stated).
         points: key points per object at most (paper: not stated).
+        first_corner: where the four corners begin: ``"best"``, DOTA's best begin point (the corner that is the box's
+            upper left one), so that one box has one spelling; or ``"given"``, as listed (paper: not stated).
         cyclic_referring: also train to describe the region (paper: yes; ratio not stated, one per sample here).
 
     Masks need a segmenter (SAM 2 in the paper). Without one, a mask answer leaves as its box and key points, and what
@@ -52,7 +55,16 @@ class GeoRsmllmHead(TextHead):
 
     tasks = frozenset({Task.HBB, Task.OBB, Task.MASK, Task.CHANGE, Task.REGION_CAPTION})
 
-    def __init__(self, resolution: int = 1000, points: int = 3, *, cyclic_referring: bool = True) -> None:
+    def __init__(
+        self,
+        resolution: int = 1000,
+        points: int = 3,
+        *,
+        first_corner: Literal["best", "given"] = "best",
+        cyclic_referring: bool = True,
+    ) -> None:
+        if first_corner not in ("best", "given"):
+            raise UnknownNameError("first corner", first_corner, ("best", "given"))
         corners = PointSet(form="rbb", resolution=resolution)
         keys = PointSet(form="hbb-points", resolution=resolution, points=points)
         polygons = PointSet(form="polygon", resolution=resolution)
@@ -63,6 +75,7 @@ class GeoRsmllmHead(TextHead):
             Task.CHANGE: polygons,
             Task.REGION_CAPTION: corners,
         }
+        self._best = first_corner == "best"
         self._cyclic = cyclic_referring
 
     def _ask(self, sample: Sample) -> str:
@@ -74,9 +87,10 @@ class GeoRsmllmHead(TextHead):
         """The point set of the sample's task, in ``view`` pixels; the expression itself for region captions."""
         if sample.task is Task.REGION_CAPTION:
             return sample.answer or sample.expression
-        return self.codecs[sample.task].write(
-            [unmap_region(region, view) for region in sample.targets or ()], view.size
-        )
+        regions = [unmap_region(region, view) for region in sample.targets or ()]
+        if self._best and sample.task in (Task.HBB, Task.OBB):
+            regions = [_begun_well(region) for region in regions]
+        return self.codecs[sample.task].write(regions, view.size)
 
     def grammar(self, sample: Sample, view: View) -> Grammar | None:
         """Valid answers for the sample's task; free text for region captions."""
@@ -108,3 +122,12 @@ class GeoRsmllmHead(TextHead):
             replace(region, rle=mask_to_rle(mask), hbb=None, score=float(score))
             for region, mask, score in zip(regions, masks, scores, strict=True)
         )
+
+
+def _begun_well(region: Region) -> Region:
+    """The region with its oriented box beginning at the best corner."""
+    quad = quad_of(region)
+    if quad is None:
+        return region
+    a, b, c, d = ((x, y) for x, y in canonical_quad(quad).tolist())
+    return replace(region, quad=(a, b, c, d))
