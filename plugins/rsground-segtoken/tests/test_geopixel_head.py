@@ -357,6 +357,23 @@ def test_unstable_masks_fall_back_to_the_best_other_token() -> None:
     assert stability(torch.full((1, 2, 2), -1.0)).tolist() == [1.0]
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_the_segmenters_own_fallback_does_not_count(own: bool) -> None:
+    segmenter, seen = PlaneSegmenter(), []
+    part = segmenter.module.sam_mask_decoder
+    part.dynamic_multimask_via_stability = own
+    plain = segmenter.decode
+
+    def decode(*args: Any, **options: Any) -> tuple[Any, Any]:
+        seen.append(part.dynamic_multimask_via_stability)
+        return plain(*args, **options)
+
+    segmenter.decode = decode  # type: ignore[method-assign]
+    decode_masks(segmenter, None, torch.zeros(1, WIDTH), fallback=True)
+    assert seen == [False, own]
+    assert part.dynamic_multimask_via_stability is own
+
+
 def test_weights_come_back_from_a_system_folder(tmp_path: Path) -> None:
     head = ready()
     save_state(head, tmp_path / "head")
