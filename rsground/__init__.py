@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the same names for editors and mypy; a test keeps the two lists equal
     from rsground.hookspecs import hookimpl as hookimpl
     from rsground.metrics import evaluate as evaluate
+    from rsground.models.grounder import Grounder as Grounder
     from rsground.registry import load as load
     from rsground.registry import load_dataset as load_dataset
     from rsground.specs import BackboneSpec as BackboneSpec
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "hookimpl": "hookspecs",
     "evaluate": "metrics",
+    "Grounder": "models.grounder",
     "load": "registry",
     "load_dataset": "registry",
     "BackboneSpec": "specs",

@@ -52,7 +52,7 @@ def test_exports_match_their_type_checking_mirror() -> None:
 
 
 def test_core_never_imports_torch() -> None:
-    """No module of the core names torch at import time, so it runs inside any plugin's environment."""
+    """No module outside rsground.models names torch at import time, so the core runs inside any plugin's environment."""
     import ast
     from pathlib import Path
 
@@ -61,6 +61,8 @@ def test_core_never_imports_torch() -> None:
     root = Path(rsground.__file__).parent
     offenders = []
     for path in root.rglob("*.py"):
+        if path.relative_to(root).parts[0] == "models":
+            continue
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rsground.assembly import locate
 from rsground.bench.suite import DataChoice, Entry, Part
 from rsground.registry import registry
 
@@ -46,7 +47,8 @@ def part_key(kind: str, part: Part) -> str:
 def entry_key(entry: Entry) -> str:
     """Key of a system; its label, family and batch decide nothing."""
     parts = [part_key(kind, part) for kind, part in entry.parts()]
-    return content_key([parts, _with_files({"checkpoint": entry.checkpoint})])
+    place = None if entry.checkpoint is None else str(locate(entry.checkpoint))
+    return content_key([parts, _with_files({"checkpoint": place})])
 
 
 def data_key(choice: DataChoice, fingerprint: str) -> str:

@@ -8,6 +8,7 @@ from rsground.specs import (
     ExecutorSpec,
     HeadSpec,
     MetricSpec,
+    PreprocessorSpec,
     SegmenterSpec,
     SuiteSpec,
 )
@@ -27,6 +28,14 @@ def rsground_backbones() -> list[BackboneSpec]:
     from rsground.builtin import backbones, models
 
     return [*backbones.BACKBONES, *models.BACKBONES]
+
+
+@hookimpl
+def rsground_preprocessors() -> list[PreprocessorSpec]:
+    """The core's preprocessors."""
+    from rsground.builtin.preprocessors import PREPROCESSORS
+
+    return PREPROCESSORS
 
 
 @hookimpl

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rsground.contracts import Prompt
@@ -94,7 +96,7 @@ class Encoder:
                     f"a prompt's {name} must not hold {self.image_mark!r}, the mark this model puts images at; the "
                     f"backbone adds it itself, so leave it out"
                 )
-        images: list[Any] = [] if prompt.view is None else list(prompt.view.images)
+        images: list[Any] = [] if prompt.view is None else [*map(_writeable, prompt.view.images)]
         turn = self._turn(prompt.text, len(images))
         bos = self.tokenizer.bos_token
         more = {"add_special_tokens": False} if bos is not None and turn.startswith(bos) else {}
@@ -121,6 +123,11 @@ class Encoder:
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
         )
         return turn
+
+
+def _writeable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The image, or a copy of one that must not change: torch warns of arrays that it could write to by mistake."""
+    return image if image.flags.writeable else image.copy()
 
 
 def grouped(rows: Sequence[Encoded]) -> list[list[int]]:

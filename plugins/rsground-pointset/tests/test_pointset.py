@@ -160,5 +160,5 @@ def test_one_box_has_one_spelling_wherever_its_corners_begin() -> None:
         view = View((np.zeros((100, 100, 3), np.uint8),), (100, 100))
         spellings.add(GeoRsmllmHead().target(sample, view))
         given = GeoRsmllmHead(first_corner="given").target(sample, view)
-        assert given.startswith("{(%d, %d)" % (quad[0][0] * 10, quad[0][1] * 10))
+        assert given.startswith(f"{{({quad[0][0] * 10:.0f}, {quad[0][1] * 10:.0f})")
     assert len(spellings) == 1
