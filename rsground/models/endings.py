@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsground.codecs.grammar import Grammar
+from rsground.codecs.grammar import CharSet, Grammar
 from rsground.models.vocabulary import Vocabulary
 
 _SEARCHED = 20_000
@@ -126,18 +127,19 @@ class Endings:
 
 def char_from(grammar: Grammar, place: Place) -> str | None:
     """A character that begins with the pending bytes and may come next; None where there is none."""
-    allowed, begun = grammar.allowed_next(place.rule), place.pending
+    return _char_from(grammar.allowed_next(place.rule), place.pending)
+
+
+@lru_cache(maxsize=4096)
+def _char_from(allowed: CharSet, begun: bytes) -> str | None:
     if not allowed.negated:
-        fitting = (char for char in sorted(allowed.chars) if char.encode("utf-8", "replace").startswith(begun))
-        return next((char for char in fitting if char.encode("utf-8", "replace").decode() == char), None)
+        whole = (char for char in sorted(allowed.chars) if not "\ud800" <= char <= "\udfff")
+        return next((char for char in whole if char.encode().startswith(begun)), None)
     need = 2 if 0xC2 <= begun[0] < 0xE0 else 3 if 0xE0 <= begun[0] < 0xF0 else 4 if 0xF0 <= begun[0] < 0xF5 else 0
     for filler in (0x80, 0x90, 0xA0):
         for last in range(0x80, 0xC0) if len(begun) < need else ():
             full = (begun + bytes([filler]) * (need - len(begun)))[: need - 1] + bytes([last])
-            try:
-                char = full.decode()
-            except UnicodeDecodeError:
-                continue
-            if full.startswith(begun) and char in allowed:
+            char = full.decode("utf-8", "replace")
+            if len(char) == 1 and char != "\ufffd" and full.startswith(begun) and char in allowed:
                 return char
     return None
