@@ -22,6 +22,7 @@ from rsground.errors import (  # noqa: E402
 )
 from rsground.models.state import save_state  # noqa: E402
 from rsground.regions import hbb_of, mask_of  # noqa: E402
+from rsground.testing import HeadConformance  # noqa: E402
 from rsground.testing.samples import miniature  # noqa: E402
 from rsground.types import Generation, Region, Sample, Task, View  # noqa: E402
 from rsground_segtoken.segearth import PRESETS, SegEarthR1Backbone, SegEarthR1Head, answers, names  # noqa: E402
@@ -408,3 +409,9 @@ def test_the_backbone_says_what_it_needs(published: Path) -> None:
 def test_head_serves_regions_only() -> None:
     assert SegEarthR1Head.tasks == {Task.MASK, Task.HBB, Task.OBB}
     assert SegEarthR1Head.special_tokens == ("[SEG]",)
+
+
+class TestSegEarthR1(HeadConformance):
+    """What every head owes; its options are those of a fresh head that no backbone has bound yet."""
+
+    head_name = "segearth-r1"
