@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from rsground.errors import CheckpointError, MissingExtraError
+from rsground.models.attending import text_model
 from rsground.models.loading import quiet
 from rsground.models.state import Weights
 
@@ -36,7 +37,7 @@ def add(model: Any, lora: Any, rank: int, alpha: float, dropout: float, targets:
 
 def language_layers(model: Any) -> list[str]:
     """Full names of the linear layers inside the language model's blocks; vision tower and output table stay out."""
-    decoder = model.get_decoder()
+    decoder = text_model(model)
     prefix = next(name for name, module in model.named_modules() if module is decoder)
     return [
         f"{prefix}.{name}" if prefix else name

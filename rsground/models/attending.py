@@ -100,7 +100,15 @@ def _watched(model: Any, gradients: bool) -> Iterator[list[Tensor]]:
 
 
 def _last_layer(model: Any) -> Any:
-    layers = getattr(model.get_decoder(), "layers", None)
+    layers = getattr(text_model(model), "layers", None)
     if not layers or not hasattr(layers[-1], "self_attn"):
         raise ContractError(f"{type(model).__name__} has no layers[-1].self_attn to read attention from")
     return layers[-1]
+
+
+def text_model(model: Any) -> Any:
+    """The stack of blocks of a model's language model, without what scores the tokens."""
+    found = model.get_decoder()
+    while not hasattr(found, "layers") and found.get_decoder() is not found:
+        found = found.get_decoder()
+    return found

@@ -1,24 +1,23 @@
 """Which part of a view each visual token stands for, family by family.
 
 Boxes (x1, y1, x2, y2) are in pixels of the last view image, half open and clipped to it; the rows of tokens that stand
-for no part of it (line ends, separators, padding, earlier images) are NaN. A model may answer for itself with
-a method ``visual_boxes(view_size) -> (V, 4)`` for one image of that (height, width).
+for no part of it (line ends, separators, padding, earlier images) are NaN. A model may answer for itself with a method
+``visual_boxes(view_size) -> (V, 4)`` for one image of that (height, width); where its tokens depend on what the image
+shows, the method takes ``pixel_values``, of that image, too.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsground.errors import ContractError
 from rsground.models.encoding import Encoded
-
-Boxes = NDArray[np.float32]
-Size = tuple[int, int]
+from rsground.models.tiles import Boxes, Size, arrangement, canvas, grid
 
 
 def visual_boxes(model: Any, processor: Any, row: Encoded) -> Boxes:
@@ -33,7 +32,7 @@ def visual_boxes(model: Any, processor: Any, row: Encoded) -> Boxes:
         return np.zeros((0, 4), np.float32)
     sizes: list[Size] = [(image.shape[0], image.shape[1]) for image in row.prompt.view.images]
     if hasattr(model, "visual_boxes"):
-        made = [np.asarray(model.visual_boxes(size), np.float32) for size in sizes]
+        made = _own(model, row, sizes)
     else:
         kind = model.config.model_type
         if kind not in _RULES:
@@ -51,13 +50,16 @@ def visual_boxes(model: Any, processor: Any, row: Encoded) -> Boxes:
     return found
 
 
-def grid(rows: int, columns: int, left: float, top: float, width: float, height: float) -> Boxes:
-    """Boxes ``(rows * columns, 4)`` that divide a rectangle, row by row."""
-    xs = left + np.arange(columns + 1) * (width / columns)
-    ys = top + np.arange(rows + 1) * (height / rows)
-    x1, y1 = np.meshgrid(xs[:-1], ys[:-1])
-    x2, y2 = np.meshgrid(xs[1:], ys[1:])
-    return np.stack([x1, y1, x2, y2], axis=-1).reshape(-1, 4).astype(np.float32)
+def _own(model: Any, row: Encoded, sizes: Sequence[Size]) -> list[Boxes]:
+    """What the model says itself, image by image."""
+    looks = "pixel_values" in inspect.signature(model.visual_boxes).parameters
+    made = []
+    for at, size in enumerate(sizes):
+        pixels = (
+            {"pixel_values": row.extras["pixel_values"][at : at + 1].to(model.device, model.dtype)} if looks else {}
+        )
+        made.append(np.asarray(model.visual_boxes(size, **pixels), np.float32))
+    return made
 
 
 def _clipped(boxes: Boxes, size: Size) -> Boxes:
@@ -122,7 +124,7 @@ def _tiled(config: Any, processor: Any, row: Encoded, sizes: Sequence[Size]) -> 
     marks = processor.num_additional_image_tokens - (processor.vision_feature_select_strategy == "default")
     side = config.vision_config.image_size // config.vision_config.patch_size
     return [
-        np.concatenate([_nothing(marks), grid(side, side, 0, 0, w, h), _canvas(config, (h, w), None)]) for h, w in sizes
+        np.concatenate([_nothing(marks), grid(side, side, 0, 0, w, h), canvas(config, (h, w), None)]) for h, w in sizes
     ]
 
 
@@ -132,62 +134,13 @@ def _onevision(config: Any, processor: Any, row: Encoded, sizes: Sequence[Size])
     if len(sizes) == 1:
         ((h, w),) = sizes
         most = int(str(config.vision_aspect_ratio).removeprefix("anyres_max_"))
-        return [np.concatenate([grid(side, side, 0, 0, w, h), _canvas(config, (h, w), most)])]
+        return [np.concatenate([grid(side, side, 0, 0, w, h), canvas(config, (h, w), most)])]
     made = []
     for h, w in sizes:
         edge = max(h, w)
         square = grid(side, side, -((edge - w) // 2), -((edge - h) // 2), edge, edge)
         made.append(np.concatenate([square, _nothing(1)]))
     return made
-
-
-def _canvas(config: Any, size: Size, most: int | None) -> Boxes:
-    """Features of the tiles that show the image, row by row, each row followed by its line end."""
-    tile = config.vision_config.image_size
-    side = tile // config.vision_config.patch_size
-    patch = tile / side
-    target = _best_canvas(size, config.image_grid_pinpoints)
-    # Where the image lies in the canvas: resized to fit, the rest padded on both sides.
-    scale = min(target[1] / size[1], target[0] / size[0])
-    wide = target[1] / size[1] < target[0] / size[0]
-    fit = (
-        min(math.ceil(size[0] * scale), target[0]) if wide else target[0],
-        target[1] if wide else min(math.ceil(size[1] * scale), target[1]),
-    )
-    shift = ((target[0] - fit[0]) // 2, (target[1] - fit[1]) // 2)
-    # The cells that are kept, as the model counts them.
-    cells = (target[0] // tile * side, target[1] // tile * side)
-    if size[1] / size[0] > cells[1] / cells[0]:
-        drop = ((cells[0] - int(round(size[0] * (cells[1] / size[1]), 7))) // 2, 0)
-    else:
-        drop = (0, (cells[1] - int(round(size[1] * (cells[0] / size[0]), 7))) // 2)
-    kept = (cells[0] - 2 * drop[0], cells[1] - 2 * drop[1])
-    rows, columns = kept
-    if most is not None and (ratio := math.sqrt(kept[0] * kept[1] / (most * side**2))) > 1.1:
-        rows, columns = int(kept[0] // ratio), int(kept[1] // ratio)
-    down, across = size[0] / fit[0], size[1] / fit[1]
-    found = grid(
-        rows,
-        columns,
-        (drop[1] * patch - shift[1]) * across,
-        (drop[0] * patch - shift[0]) * down,
-        kept[1] * patch * across,
-        kept[0] * patch * down,
-    )
-    lines = np.full((rows, columns + 1, 4), np.nan, np.float32)
-    lines[:, :-1] = found.reshape(rows, columns, 4)
-    return lines.reshape(-1, 4)
-
-
-def _best_canvas(size: Size, canvases: Sequence[Sequence[int]]) -> Size:
-    """The canvas that keeps most of the image's pixels, and of those the one that wastes least."""
-    best, rank = (0, 0), (-1.0, 0.0)
-    for height, width in canvases:
-        scale = min(width / size[1], height / size[0])
-        kept = min(int(size[1] * scale) * int(size[0] * scale), size[0] * size[1])
-        if (kept, kept - height * width) > rank:
-            best, rank = (int(height), int(width)), (kept, kept - height * width)
-    return best
 
 
 def _merged(config: Any, processor: Any, row: Encoded, sizes: Sequence[Size]) -> list[Boxes]:
@@ -203,10 +156,13 @@ def _patches(config: Any, processor: Any, row: Encoded, sizes: Sequence[Size]) -
     del config
     images, length = processor.image_processor, processor.image_seq_length
     side = math.isqrt(length)
+    tile = _get(images.size, "height") * _get(images.size, "width")
     cropped = int(row.visual.sum()) > length * len(sizes)
     made = []
     for height, width in sizes:
-        columns, rows = _arrangement((height, width), images) if cropped else (1, 1)
+        columns, rows = (
+            arrangement((height, width), images.min_patches, images.max_patches, tile) if cropped else (1, 1)
+        )
         step = (height / rows, width / columns)
         parts = [
             grid(side, side, column * step[1], line * step[0], step[1], step[0])
@@ -217,21 +173,6 @@ def _patches(config: Any, processor: Any, row: Encoded, sizes: Sequence[Size]) -
             parts.append(grid(side, side, 0, 0, width, height))
         made.append(np.concatenate(parts))
     return made
-
-
-def _arrangement(size: Size, images: Any) -> tuple[int, int]:
-    """Columns and rows of tiles whose aspect is closest to the image's; of equal ones the larger, if it is no more than
-    twice as large as the image."""
-    least, most = images.min_patches, images.max_patches
-    pairs = [(c, r) for c in range(1, most + 1) for r in range(1, most + 1) if least <= c * r <= most]
-    tile = _get(images.size, "height") * _get(images.size, "width")
-    aspect, best, off = size[1] / size[0], (1, 1), math.inf
-    for columns, rows in sorted(pairs, key=lambda pair: pair[0] * pair[1]):
-        away = abs(aspect - columns / rows)
-        larger = away == off and size[0] * size[1] > 0.5 * tile * columns * rows
-        if away < off or larger:
-            best, off = (columns, rows), away
-    return best
 
 
 _RULES: dict[str, Callable[[Any, Any, Encoded, Sequence[Size]], list[Boxes]]] = {

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rsground.models.state import Weights
 hf: Any = transformers  # partly untyped
 
 _SHOWN = 5
+_OURS = {"rsground_tower_lm": "rsground.models.tower_lm"}
 
 
 def hub_folder(checkpoint: str | Path, part: str = "backbone") -> Path:
@@ -49,6 +51,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"cannot be read as JSON: {error}", path) from error
     if not isinstance(found, dict) or "model_type" not in found:
         raise CheckpointError('must be a JSON object with "model_type"', path)
+    if found["model_type"] in _OURS:
+        import_module(_OURS[found["model_type"]])  # makes itself known to transformers
     if "auto_map" in found and found["model_type"] not in hf.CONFIG_MAPPING:
         raise CheckpointError(
             f"model type {found['model_type']!r} needs Python code that lies in the folder, and none is run; use the "

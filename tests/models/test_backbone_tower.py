@@ -1,0 +1,100 @@
+"""The project's own small model through the backbone like any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from transformers import ViTImageProcessor
+
+from rsground.contracts import Prompt
+from rsground.models.backbone import TransformersBackbone
+from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
+from rsground.models.tower_lm.tokenizer import make_tokenizer
+from rsground.types import View
+
+HIDDEN = frozenset({"hidden"})
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> TransformersBackbone:
+    folder = tmp_path_factory.mktemp("tower")
+    pieces = make_tokenizer([tiny.CORPUS], size=300)
+    config = TowerLMConfig(
+        vision_config={"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]},
+        text_config=tiny.text(tiny.hf.LlamaConfig, pieces, tie_word_embeddings=True),
+        image_size=64,
+        fpn_width=8,
+        dense_width=8,
+        objects=6,
+        grid=2,
+        code_width=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = TowerLM(config)
+    model.generation_config.eos_token_id = pieces.eos_token_id
+    model.save_pretrained(folder)
+    images = ViTImageProcessor(size={"height": 64, "width": 64})
+    TowerLMProcessor(images, pieces, visual_tokens=config.visual_tokens).save_pretrained(folder)
+    return TransformersBackbone(folder, device="cpu")
+
+
+def view(*sizes: tuple[int, int]) -> View:
+    rng = np.random.default_rng(sum(map(sum, sizes)))
+    return View(tuple(rng.integers(0, 255, (*size, 3), dtype=np.uint8) for size in sizes), sizes[-1])
+
+
+PROMPTS = (
+    Prompt("Where is the red car?", view((40, 60)), max_new_tokens=9, capture=HIDDEN),
+    Prompt("Segment the very large storage tanks by the pier, please.", view((64, 32)), max_new_tokens=7),
+    Prompt("Which is larger, 10 or 9?", None, max_new_tokens=5, capture=HIDDEN),
+    Prompt("What changed?", view((40, 60), (30, 30)), max_new_tokens=6, capture=HIDDEN),
+)
+
+
+def test_batches_answer_like_single_prompts(backbone: TransformersBackbone) -> None:
+    together = backbone.generate(PROMPTS)
+    alone = [backbone.generate([prompt])[0] for prompt in PROMPTS]
+    assert [each.token_ids for each in together] == [each.token_ids for each in alone]
+    assert [each.usage.visual_tokens for each in together] == [10, 10, 0, 20]
+
+
+def test_decoded_states_are_those_of_a_forced_answer(backbone: TransformersBackbone) -> None:
+    (said,) = backbone.generate([replace(PROMPTS[0], answer="[100, 200]")])
+    taught = backbone.teach([replace(PROMPTS[0], answer="[100, 200]"), replace(PROMPTS[1], answer="9")])
+    torch.testing.assert_close(taught.hidden[0], said.hidden, atol=1e-4, rtol=1e-3)
+    taught.loss.backward()
+    assert torch.isfinite(taught.loss)
+    assert any(weight.grad is not None for weight in backbone.model.visual.parameters())
+    backbone.model.zero_grad(set_to_none=True)
+
+
+def test_its_tokens_say_which_part_of_the_view_they_are(backbone: TransformersBackbone) -> None:
+    for prompt, count in ((PROMPTS[0], 10), (PROMPTS[3], 20)):
+        (found,) = backbone.attend([prompt])
+        assert found.attention.shape == (4, 1, count) == found.gradient.shape
+        boxes = found.boxes.numpy()
+        assert boxes.shape == (count, 4)
+        assert np.isnan(boxes[:-10]).all()
+        assert prompt.view is not None
+        height, width = prompt.view.size
+        known = boxes[-10:][~np.isnan(boxes[-10:, 0])]
+        assert len(known) >= 4
+        assert (known >= 0).all()
+        assert (known <= [width, height, width, height]).all()
+
+
+def test_adapters_go_on_its_language_model_alone(backbone: TransformersBackbone, tmp_path: Path) -> None:
+    backbone.save(tmp_path)
+    copy = TransformersBackbone(tmp_path, device="cpu")
+    expected = copy.generate(PROMPTS)
+    copy.add_lora(rank=2)
+    names = [name for name, weight in copy.model.named_parameters() if weight.requires_grad]
+    assert names
+    assert all(".layers." in name for name in names)
+    assert [each.token_ids for each in copy.generate(PROMPTS)] == [each.token_ids for each in expected]
