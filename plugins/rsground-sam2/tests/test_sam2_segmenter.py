@@ -11,6 +11,7 @@ import pytest
 from rsground.contracts import MaskPrompt
 from rsground.errors import CheckpointError, ShapeError, UnknownNameError
 from rsground.registry import load
+from rsground.testing import SegmenterConformance
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
@@ -30,6 +31,11 @@ TRUNK = {
 SMALL = ImageModelConfig(trunk=TRUNK, width=32, image_size=128)
 SIZE = (90, 120)
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")  # sam2's transforms
+
+
+class TestConformance(SegmenterConformance):
+    segmenter_name = "sam2"
+    segmenter_options = {"config": SMALL, "device": "cpu"}  # noqa: RUF012 - as the base class has it
 
 
 def image(seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:

@@ -82,6 +82,11 @@ class ImageModelConfig:
         unknown = sorted(set(self.trunk) - _TRUNK)
         if unknown or "embed_dim" not in self.trunk:
             raise CheckpointError(f"a trunk needs embed_dim and knows {', '.join(sorted(_TRUNK))}; got {unknown}")
+        stages = self.trunk.get("stages", ())
+        starts = [sum(stages[:end]) for end in range(1, len(stages))]
+        amiss = sorted(set(starts) & set(self.trunk.get("global_att_blocks") or ()))
+        if amiss:
+            raise CheckpointError(f"a stage's first block pools its windows and cannot attend globally, got {amiss}")
         if self.width % 16 or self.image_size % self.stride:
             raise CheckpointError(
                 f"width must be a multiple of 16 and image_size one of stride, got width {self.width}, "

@@ -64,7 +64,10 @@ class ImageModel(nn.Module):
 
     def features(self, pixels: Tensor) -> Pyramid:
         """Features of ``(B, 3, S, S)`` normalised pixels."""
-        levels = self.image_encoder(pixels)["backbone_fpn"]
+        return self.read(self.image_encoder(pixels)["backbone_fpn"])
+
+    def read(self, levels: list[Tensor]) -> Pyramid:
+        """What the decoder reads of the image encoder's levels, finest first."""
         embedding = levels[-1]
         if self.config.no_memory:
             embedding = embedding + self.no_mem_embed.reshape(1, -1, 1, 1)

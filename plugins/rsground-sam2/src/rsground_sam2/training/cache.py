@@ -82,6 +82,5 @@ class SceneCache:
     def _open(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """The array of that name, mapped for reading and writing, made of zeros when absent."""
         path = self.folder / f"{name}.npy"
-        if path.exists():
-            return np.lib.format.open_memmap(path, mode="r+")
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        open_array: Callable[..., Any] = np.lib.format.open_memmap
+        return open_array(path, mode="r+") if path.exists() else open_array(path, "w+", dtype, shape)

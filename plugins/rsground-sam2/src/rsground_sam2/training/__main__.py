@@ -1,0 +1,98 @@
+"""Train the small model: ``python -m rsground_sam2.training --cache FOLDER --out FOLDER --minutes 35``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from rsground.errors import RsgroundError
+from rsground_sam2.training.cache import CacheKey, SceneCache
+from rsground_sam2.training.loop import Budget, Trainer, make_optimiser, run
+from rsground_sam2.training.scores import score
+from rsground_sam2.training.small import small_model
+from rsground_sam2.training.state import Record, load_training, load_trunk, write_record
+from rsground_sam2.weights import save_model
+
+VAL = CacheKey(first=1 << 30, count=200)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    made = argparse.ArgumentParser(prog="python -m rsground_sam2.training", description=__doc__)
+    usual = Budget()
+    made.add_argument("--cache", type=Path, required=True, help="folder for drawn scenes (2.6 GB for 10,000), kept")
+    made.add_argument("--out", type=Path, required=True, help="folder for the model, the record and the state")
+    made.add_argument("--scenes", type=int, default=10_000, help="training scenes (default: %(default)s)")
+    made.add_argument("--seed", type=int, default=0, help="of weights, crops and prompts (default: %(default)s)")
+    made.add_argument("--resume", action="store_true", help="go on with the training in --out, for a further budget")
+    made.add_argument("--trunk", type=Path, help="begin with the trunk of the training in this --out folder")
+    made.add_argument("--steps", type=int, help="optimiser steps of this run; without it, --minutes counts")
+    made.add_argument("--minutes", type=float, default=usual.minutes, help="of this run (default: %(default)s)")
+    made.add_argument("--rate", type=float, default=usual.rate, help="highest learning rate (default: %(default)s)")
+    made.add_argument(
+        "--dense", type=float, help="share for the trunk alone (default: 0.15, 0 where it is trained)"
+    )
+    made.add_argument("--crops", type=int, default=usual.crops, help="smallest crops per step (default: %(default)s)")
+    made.add_argument("--prompts", type=int, default=usual.prompts, help="prompts per step (default: %(default)s)")
+    made.add_argument("--threads", type=int, default=1, help="of the processor (default: %(default)s)")
+    made.add_argument("--score-scenes", type=int, default=40, help="scenes to score on (default: %(default)s)")
+    made.add_argument("--draw-only", action="store_true", help="draw the scenes and stop")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Draw, train, score, save."""
+    options = parser().parse_args(arguments)
+    try:
+        return _train(options)
+    except RsgroundError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def _train(options: argparse.Namespace) -> int:
+    cache = SceneCache(options.cache / "train", CacheKey(seed=0, count=options.scenes))
+    held_out = SceneCache(options.cache / "val", VAL)
+    for each in (held_out, cache):
+        each.draw(lambda done, of: say(f"drawn {done} of {of}") if done % 500 == 0 else None)
+    if options.draw_only:
+        return 0
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    trainer = Trainer(small_model())
+    optimiser = make_optimiser(trainer, options.rate)
+    state = options.out / "state"
+    if options.resume:
+        record = load_training(state, trainer, optimiser)
+    else:
+        record = Record("small SAM 2 on scenes", {"scenes": asdict(cache.key)}, "cpu", options.seed)
+    if options.trunk is not None:
+        load_trunk(options.trunk / "state", trainer)
+    begun = options.resume or options.trunk is not None
+    dense = options.dense if options.dense is not None else 0.0 if begun else Budget().dense
+    names = ("steps", "minutes", "rate", "crops", "prompts", "threads")
+    budget = replace(Budget(dense=dense), **{name: getattr(options, name) for name in names})
+    record.runs.append({**asdict(budget), "trunk": options.trunk is not None})
+    run(trainer, optimiser, cache, record, budget, state, say)
+    save_model(trainer.model, options.out, dtype=torch.float16)
+    write_record(record, options.out / "training.json")
+    record.scores = {"split": asdict(VAL), "scenes": options.score_scenes, "miou": {}}
+    record.scores["miou"] = score(trainer.model, held_out, options.score_scenes)
+    say(json.dumps(record.scores["miou"], indent=2))
+    write_record(record, options.out / "training.json")
+    write_record(record, state / "training.json")
+    return 0
+
+
+def say(line: str) -> None:
+    """A line of progress."""
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,46 @@
+"""The small model: about a million parameters, masks at every second pixel of a 256-pixel scene."""
+
+from __future__ import annotations
+
+import torch
+
+from rsground_sam2.config import ImageModelConfig
+from rsground_sam2.image_model import ImageModel
+
+SMALL = ImageModelConfig(
+    trunk={
+        "embed_dim": 24,
+        "num_heads": 1,
+        "stages": [1, 2, 3, 2],
+        "window_spec": [4, 4, 8, 8],
+        "global_att_blocks": [7],
+        "window_pos_embed_bkg_spatial_size": [1, 1],
+    },
+    width=64,
+    image_size=512,
+    top_down=(0, 1, 2, 3),
+    heads=4,
+    mlp_dim=256,
+    iou_hidden=64,
+    object_scores=False,
+    object_scores_mlp=False,
+    no_memory=False,
+)
+"""Scenes of 256 pixels are enlarged twice, so that Hiera's patches of 4 are 2 scene pixels and objects of 4 x 8 pixels
+still cover some of them. The 1x1 background position makes the trunk the same everywhere: it can train on crops."""
+
+
+def small_model() -> ImageModel:
+    """The small model with random weights, and positional frequencies that tell near places apart from the start.
+
+    The stock code draws all frequencies at one scale, where cells of one object look alike until attention has learnt
+    to sharpen. Here they run from less than one turn over the image to one turn over a few cells; they are part of the
+    weights, so nothing else has to know.
+    """
+    model = ImageModel(SMALL)
+    frequencies = model.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
+    count = frequencies.shape[1]
+    angles = torch.arange(count) * (torch.pi * (3 - 5**0.5))
+    sizes = torch.logspace(-0.4, 0.75, count, base=10)
+    frequencies.copy_(torch.stack([angles.cos(), angles.sin()]) * sizes)
+    return model
