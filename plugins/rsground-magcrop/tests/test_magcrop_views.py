@@ -275,6 +275,9 @@ def test_the_query_is_the_heads_own_words_once_told() -> None:
     step.listen(head)
     step.apply(view, sample, backbone)
     assert backbone.asked[-1].text == f"Look for {sample.expression} please"
+    head.question = "Segment what is described"  # as heads that are given the expression in the answer
+    step.apply(view, sample, backbone)
+    assert backbone.asked[-1].text == f"Segment what is described {sample.expression}"
     own = MagCrop(granularity="region", question="Where is {expression}?")
     own.apply(view, sample, backbone)
     assert backbone.asked[-1].text == f"Where is {sample.expression}?"

@@ -131,9 +131,11 @@ class WeightedTokens:
         return states.new_zeros(0, states.shape[-1]) if not rows else _stack(rows)
 
     def _sum(self, part: Tensor) -> Tensor:
-        weights = self.token_weights[: len(part)]
-        lost = sum(self.token_weights) / sum(weights) if len(part) < len(self.token_weights) and sum(weights) else 1.0
-        return (part * part.new_tensor([weight * lost for weight in weights])[:, None]).sum(dim=0)
+        weights = part.new_tensor(self.token_weights)
+        mine = weights[: len(part)]
+        if len(part) < len(weights) and bool(mine.sum() != 0):
+            mine = mine * (weights.sum() / mine.sum())
+        return (part * mine[:, None]).sum(dim=0)
 
 
 def _stack(rows: Sequence[Tensor]) -> Tensor:

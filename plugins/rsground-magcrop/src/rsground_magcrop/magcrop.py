@@ -73,9 +73,14 @@ class MagCrop(Preprocessor):
         self._head = head
 
     def words(self, sample: Sample, view: View) -> str:
-        """The query: the head's words where one was told, else the task's plain instruction (option ``question``)."""
+        """The query: the head's words where one was told, else the task's plain instruction (option ``question``).
+
+        A head whose question does not name what it looks for (SegEarth-R1 says it in the answer) gets it added.
+        """
         if self._head is not None and sample.task in self._head.tasks:
-            return self._head.prompt(sample, view).text
+            text = self._head.prompt(sample, view).text
+            named = sample.expression.strip().rstrip(".").lower() in text.lower()
+            return text if named else f"{text} {sample.expression.strip()}"
         plain = instruction(sample.task, sample.expression)
         return self.options.question.replace("{instruction}", plain).replace("{expression}", sample.expression)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def from_heads(
     *,
     without: Sequence[str] = (),
     only: Sequence[str] | None = None,
-    each: int = 300,
+    each: int = 200,
 ) -> list[Question]:
     """What every registered head that can be built without a checkpoint asks, ``each`` times per task it serves.
 
@@ -92,8 +93,17 @@ def from_heads(
                 continue
             mine = [sample for sample in samples if sample.task is task]
             chosen = rng.permutation(len(mine))[:each]
-            found += [Question(head._ask(mine[place]), OF_TASK[task], name) for place in chosen]
+            found += [Question(head._ask(mine[place]), _level(head, mine[place]), name) for place in chosen]
     return found
+
+
+def _level(head: Head, sample: Sample) -> Granularity:
+    """What a head's words ask for: a head that asks for a mask and takes the box from it asks for pixels."""
+    if sample.task not in _FORM_OF_TASK or Task.MASK not in head.tasks:
+        return OF_TASK[sample.task]
+    alike = head._ask(sample) == head._ask(replace(sample, task=Task.MASK))
+    by_codec = getattr(head, "codec", None) is not None
+    return Granularity.PIXEL if alike and not by_codec else OF_TASK[sample.task]
 
 
 def _heads(without: Sequence[str], only: Sequence[str] | None) -> list[tuple[str, Head]]:

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, default=150, help="scenes that expressions are taken from")
     parser.add_argument("--composed", type=int, default=1200, help="questions composed of parts, per task")
     parser.add_argument("--data", nargs="*", default=[], metavar="NAME=ROOT", help="data sets to test on as they ask")
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--buckets", type=int, default=4096)
     parser.add_argument("--width", type=int, default=32, help="of our encoder")
     parser.add_argument("--seed", type=int, default=0)
