@@ -38,12 +38,18 @@ def rsground_preprocessors() -> list[PreprocessorSpec]:
 
 @hookimpl
 def rsground_backbones() -> list[BackboneSpec]:
-    """GeoPixel at its published size."""
+    """GeoPixel and SegEarth-R1's language model at their published sizes."""
     return [
         BackboneSpec(
             name="geopixel-7b",
             target="rsground_segtoken.geopixel.full.backbone:GeoPixelBackbone",
             summary="GeoPixel as published (InternLM2-7B with PLoRA, CLIP, SAM 2); needs its weights as a folder",
             requires=("torch", "safetensors", "sam2", "sentencepiece", "transformers"),
-        )
+        ),
+        BackboneSpec(
+            name="segearth-r1-phi",
+            target="rsground_segtoken.segearth:SegEarthR1Backbone",
+            summary="SegEarth-R1's Phi-1.5 as published; reads descriptions for head segearth-r1 with preset paper",
+            requires=("torch", "safetensors", "transformers"),
+        ),
     ]
