@@ -208,6 +208,20 @@ def test_special_tokens_stay_in_the_text(backbone: TransformersBackbone) -> None
     assert len(found.hidden) == len(found.token_ids or ()) == 3
 
 
+def test_images_that_must_not_be_written_are_shown_too(backbone: TransformersBackbone) -> None:
+    """Pixels shared between systems are read only, black ones take no memory, cut ones are not contiguous."""
+    image = view().images[0]
+    shared = image.copy()
+    shared.flags.writeable = False
+    turned = np.ascontiguousarray(image[::-1])[::-1]
+    asked = [replace(PROMPTS[0], view=View((each,), (40, 60))) for each in (image, shared, turned)]
+    found = backbone.generate(asked)
+    assert len({each.token_ids for each in found}) == 1
+    black = np.broadcast_to(np.uint8(0), (40, 60, 3))
+    assert backbone.generate([replace(PROMPTS[0], view=View((black,), (40, 60)))])[0].token_ids
+    assert not shared.flags.writeable
+
+
 def test_cost_is_counted(built: Path) -> None:
     backbone = TransformersBackbone(built, device="cpu", count_flops=True)
     row = backbone._encoder.encode(PROMPTS[0])
