@@ -169,11 +169,6 @@ def join(
     return Batch(moved, mask.to(device), rows, pads)
 
 
-def _own(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image as torch takes it without complaint: writeable and contiguous."""
-    return image if image.flags.writeable and image.flags.c_contiguous else np.array(image, order="C")
-
-
 def _free_axes(value: Tensor) -> int:
     """Leading axes that may differ within a batch: images; of tiled images (I, tiles, C, H, W) the tiles too."""
     return 2 if value.dim() == 5 else 1
