@@ -127,7 +127,7 @@ class Encoder:
 
 def _writeable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image, or a copy of one that must not change: torch warns of arrays that it could write to by mistake."""
-    return image if image.flags.writeable else image.copy()
+    return image if image.flags.writeable and image.flags.c_contiguous else image.copy()
 
 
 def grouped(rows: Sequence[Encoded]) -> list[list[int]]:
