@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rsground.bench.records import prediction_to_json
 from rsground.bench.system import Images, System, describe
 from rsground.contracts import Job, Metric
+from rsground.isolation.system import IsolatedSystem, environment_of
 from rsground.registry import load
 from rsground.types import Prediction, Sample
 
@@ -63,7 +64,7 @@ class Workbench:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
         self._images = Images()
-        self._systems: dict[int, System | str] = {}
+        self._systems: dict[int, System | IsolatedSystem | str] = {}
         self._metrics: dict[int, list[tuple[str, Metric]]] = {}
 
     def answer(self, task: Task, step: Step) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -80,6 +81,14 @@ class Workbench:
         for place, sample, prediction in zip(step.items, samples, predictions, strict=True):
             yield place, self.record(step.job, sample, prediction)
 
+    def prepare(self, job: int) -> None:
+        """Build the system of a job now rather than at its first step."""
+        self._system(job)
+
+    def is_ready(self, job: int) -> bool:
+        """Whether the system of a job is built."""
+        return job in self._systems
+
     def record(self, job: int, sample: Sample, prediction: Prediction | None) -> dict[str, Any]:
         """The record of an answer: what was predicted and what every protocol says of it."""
         if prediction is None:
@@ -93,18 +102,19 @@ class Workbench:
     def close(self) -> None:
         """Close all systems."""
         for system in self._systems.values():
-            if isinstance(system, System):
+            if not isinstance(system, str):
                 system.close()
         self._systems.clear()
 
-    def _system(self, place: int) -> System | str:
+    def _system(self, place: int) -> System | IsolatedSystem | str:
         """The system of a job, or why it cannot be built."""
         if place not in self._systems:
             job = self._jobs[place]
             if not job.system.get("light", False):
                 self.close()
             try:
-                self._systems[place] = System(job.system, job.seed, self._images)
+                kind = System if environment_of(job.system) is None else IsolatedSystem
+                self._systems[place] = kind(job.system, job.seed, self._images)
             except Exception as error:  # a part may fail in any way; every sample then says why
                 self._systems[place] = f"the system cannot be built: {describe(error)}"
         return self._systems[place]

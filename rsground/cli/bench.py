@@ -21,6 +21,7 @@ EPILOG = """examples:
   rsground bench ceilings --data scenes:val?count=50 --only 'text-mask*' --limit 100
   rsground bench my_suite.toml --out runs/mine --workers 4
   rsground bench my_suite.toml --out runs/mine --resume     go on, or fail if there is nothing to go on with
+  rsground bench my_suite.toml --executor ray --num-workers 4 --gpus-per-worker 0.5
   rsground bench my_suite.toml --dry-run                    what would be run
 
 exit status: 0 every answer is there, 1 an error or a data set that could not be read to its end,
@@ -52,9 +53,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--fresh", action="store_true", help="throw away what the run folder holds")
     where.add_argument("--retry-failed", action="store_true", help="ask again where a system failed to answer")
     how = parser.add_argument_group("how")
-    how.add_argument("--workers", type=_not_negative, metavar="N", help="processes; 0: in this one (default: by suite)")
+    how.add_argument(
+        "--workers",
+        "--num-workers",
+        type=_not_negative,
+        metavar="N",
+        help="processes; 0: in this one (default: by suite)",
+    )
     how.add_argument("--timeout", type=float, metavar="S", help="longest an answer may take, in worker processes")
     how.add_argument("--executor", metavar="NAME", help="where jobs are worked off (default: the suite's, else local)")
+    how.add_argument("--address", metavar="HOST:PORT", help="of the cluster, for executors that use one")
+    how.add_argument("--gpus-per-worker", type=float, metavar="F", help="may be a part of one, as 0.25")
+    how.add_argument(
+        "--executor-option",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="KEY=VALUE",
+        help="any other option of the executor; the value is read as TOML, else as text; repeat for several",
+    )
     how.add_argument("--dry-run", action="store_true", help="check everything, print the plan, run nothing")
     how.add_argument("--json", action="store_true", help="print one JSON object on standard output, nothing else")
     how.add_argument("--quiet", action="store_true", help="no progress")
@@ -109,11 +126,14 @@ def _suite(args: argparse.Namespace) -> Suite:
         suite = _only(suite, args.only)
     if args.executor is not None:
         suite = replace(suite, executor=Part(args.executor))
-    if args.timeout is not None:
-        suite = replace(
-            suite, executor=replace(suite.executor, options={**suite.executor.options, "timeout_s": args.timeout})
-        )
+    options = {**suite.executor.options, **_executor_options(args)}
+    suite = replace(suite, executor=replace(suite.executor, options=options))
     return checked(suite)
+
+
+def _executor_options(args: argparse.Namespace) -> dict[str, Any]:
+    named = {"timeout_s": args.timeout, "address": args.address, "gpus_per_worker": args.gpus_per_worker}
+    return {name: value for name, value in named.items() if value is not None} | dict(args.executor_option)
 
 
 def _only(suite: Suite, patterns: list[str]) -> Suite:
@@ -258,6 +278,18 @@ def _print_json(value: Any) -> None:
     from rsground.bench.records import dumps
 
     print(json.dumps(json.loads(dumps(value)), indent=2))  # noqa: T201
+
+
+def _assignment(word: str) -> tuple[str, Any]:
+    import tomllib
+
+    name, sign, value = word.partition("=")
+    if not sign or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"must be KEY=VALUE, got {word!r}")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name, value
 
 
 def _positive(word: str) -> int:
