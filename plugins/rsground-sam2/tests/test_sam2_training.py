@@ -192,6 +192,16 @@ def test_positions_of_the_small_model_tell_neighbours_apart() -> None:
     assert far < 0.3
 
 
+def test_prompts_of_the_small_model_attend_to_their_place_from_the_start() -> None:
+    torch.manual_seed(0)
+    model = small_model()
+    code = model.positions()[0].flatten(1).T  # (cells, C)
+    for layer in model.sam_mask_decoder.transformer.layers:
+        attention = layer.cross_attn_token_to_image
+        scores = attention.q_proj(code[[500]]) @ attention.k_proj(code).T
+        assert int(scores.argmax()) == 500
+
+
 def test_scores_count_every_visible_object(cache: SceneCache) -> None:
     torch.manual_seed(0)
     table = score(ImageModel(TINY), cache, 1, ("box", "mask"))

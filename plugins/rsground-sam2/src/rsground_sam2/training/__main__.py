@@ -34,9 +34,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--steps", type=int, help="optimiser steps of this run; without it, --minutes counts")
     made.add_argument("--minutes", type=float, default=usual.minutes, help="of this run (default: %(default)s)")
     made.add_argument("--rate", type=float, default=usual.rate, help="highest learning rate (default: %(default)s)")
-    made.add_argument(
-        "--dense", type=float, help="share for the trunk alone (default: 0.15, 0 where it is trained)"
-    )
+    made.add_argument("--dense", type=float, help="share for the trunk alone (default: 0.15, 0 where it is trained)")
     made.add_argument("--crops", type=int, default=usual.crops, help="smallest crops per step (default: %(default)s)")
     made.add_argument("--prompts", type=int, default=usual.prompts, help="prompts per step (default: %(default)s)")
     made.add_argument("--threads", type=int, default=1, help="of the processor (default: %(default)s)")

@@ -43,4 +43,21 @@ def small_model() -> ImageModel:
     angles = torch.arange(count) * (torch.pi * (3 - 5**0.5))
     sizes = torch.logspace(-0.4, 0.75, count, base=10)
     frequencies.copy_(torch.stack([angles.cos(), angles.sin()]) * sizes)
+    _look_where_they_are(model)
     return model
+
+
+def _look_where_they_are(model: ImageModel, gain: float = 2.5) -> None:
+    """Give queries and keys between prompts and image one projection to begin with.
+
+    The scores are then inner products of positional codes: a prompt's token and the cells around its place attend to
+    each other from the first step, which two unrelated random projections would have to learn.
+    """
+    transformer = model.sam_mask_decoder.transformer
+    attentions = [transformer.final_attn_token_to_image]
+    for layer in transformer.layers:
+        attentions += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    with torch.no_grad():
+        for attention in attentions:
+            attention.q_proj.weight.mul_(gain)
+            attention.k_proj.weight.copy_(attention.q_proj.weight)
