@@ -54,8 +54,9 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         return facts(self.tower(pixel_values), self.config.objects, self.config.grid)
 
     def pyramid(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
-        """Feature maps ``(B, fpn_width, S / stride, S / stride)`` at strides 4, 8, 16 and 32."""
-        return self.tower(pixel_values).pyramid
+        """Feature maps at strides 2, 4, 8, 16 and 32: ``dense_width`` channels, then four times ``fpn_width``."""
+        dense = self.tower(pixel_values)
+        return (dense.features, *dense.pyramid)
 
     def visual_boxes(self, size: tuple[int, int], pixel_values: Tensor) -> NDArray[np.float32]:
         """``(V, 4)`` boxes, in pixels of a view of that (height, width), of the visual tokens of one image."""
@@ -131,9 +132,9 @@ def seen(shown: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:
     backwards = torch.ones(length, length, dtype=torch.bool, device=shown.device).tril()
     allowed = (backwards | (shown[:, :, None] & shown[:, None, :])) & real[:, None, :]
     allowed = allowed | torch.eye(length, dtype=torch.bool, device=shown.device)
-    return torch.zeros(allowed.shape, dtype=dtype, device=shown.device).masked_fill(
-        ~allowed, torch.finfo(dtype).min
-    )[:, None]
+    return torch.zeros(allowed.shape, dtype=dtype, device=shown.device).masked_fill(~allowed, torch.finfo(dtype).min)[
+        :, None
+    ]
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 from torch import Tensor

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+import math
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.hooks import Hook
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import get_dist_info
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import Runner
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
+
+from rsground.errors import DeviceError, SuiteError
+from rsground.models.devices import pick_device
+from rsground.models.training.hooks import Chances, Rates, Stopping, Validation
+from rsground.models.training.ways import ways
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -51,43 +65,6 @@ class Schedule:
     workers: int = 0
 
 
-class Validation(Hook):  # type: ignore[misc]
-    """Validates now and then, and keeps the weights that did best.
-
-    Args:
-        check: answers scores by name; the first one decides, higher is better.
-        every: steps.
-    """
-
-    priority = "LOW"
-
-    def __init__(self, check: Callable[[], dict[str, float]], every: int) -> None:
-        self.check, self.every = check, every
-
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Validate where it is due."""
-        del batch_idx, data_batch, outputs
-        done = runner.iter + 1
-        if done != runner.max_iters and not (self.every and done % self.every == 0):
-            return
-        training = runner.model.training
-        runner.model.eval()
-        with torch.no_grad():
-            scores = self.check()
-        runner.model.train(training)
-        name, score = next(iter(scores.items()))
-        best = runner.message_hub.get_info("best_score") if "best_score" in runner.message_hub.runtime_info else -1.0
-        runner.logger.info("validation at step %d: %s", done, ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
-        for key, value in scores.items():
-            runner.visualizer.add_scalar(f"val/{key}", value, step=done)
-        if score > best:
-            runner.message_hub.update_info("best_score", score)
-            torch.save(
-                {"state_dict": _module(runner.model).state_dict(), "step": done, name: score},
-                Path(runner.work_dir) / "best.pth",
-            )
-
-
 def train(
     model: nn.Module,
     dataset: Any,
@@ -102,7 +79,8 @@ def train(
 ) -> None:
     """Train in place; checkpoints, logs and TensorBoard records go to ``work``.
 
-    A run that was broken off goes on from its last checkpoint with ``resume``.
+    A run that was broken off goes on from its last checkpoint with ``resume``; on one device it then ends with the
+    weights of an unbroken run. Where and beside whom it computes is said by :func:`.ways.training_in`.
 
     Args:
         model: an ``mmengine.model.BaseModel`` that answers losses.
@@ -115,52 +93,157 @@ def train(
         seed: of the order of the data and of dropout.
         launcher: ``"none"``, or ``"pytorch"`` under torchrun, one process per GPU.
     """
+    now = ways()
+    launcher = launcher if launcher != "none" else now.launcher
     trust_history()
-    runner = Runner(
-        model=model,
-        work_dir=str(work),
-        train_dataloader=_loader(dataset, collate, schedule, seed, launcher),
-        train_cfg={"by_epoch": False, "max_iters": schedule.steps * schedule.accumulate},
-        optim_wrapper=_optimizer(model, schedule),
-        param_scheduler=_rates(schedule),
-        default_hooks={
-            "logger": {"type": "LoggerHook", "interval": 25},
-            "checkpoint": {
-                "type": "CheckpointHook",
-                "interval": schedule.save_every,
-                "by_epoch": False,
-                "max_keep_ckpts": 3,
+    device = pick_device(now.device)
+    if launcher == "pytorch" and device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    _join(launcher, device)
+    stopping = Stopping(schedule.accumulate)
+    every = {"save": schedule.save_every * schedule.accumulate, "check": schedule.check_every * schedule.accumulate}
+    hooks: list[Any] = [Chances(), stopping, *now.hooks]
+    if check is not None:
+        hooks.append(Validation(check, every["check"]))
+    latest = latest_checkpoint(work) if resume else None
+    with redirect_stdout(_Nowhere()) if now.quiet else nullcontext():
+        runner = _Runner(
+            model=model,
+            work_dir=str(work),
+            train_dataloader=_loader(dataset, collate, schedule, seed),
+            train_cfg={"type": Steps, "max_iters": schedule.steps * schedule.accumulate},
+            optim_wrapper=_optimizer(model, schedule, device),
+            param_scheduler=_rates(schedule),
+            default_hooks={
+                "param_scheduler": {"type": Rates, "accumulate": schedule.accumulate},
+                "logger": {"type": "LoggerHook", "interval": 25},
+                "checkpoint": {
+                    "type": "CheckpointHook",
+                    "interval": every["save"] or schedule.steps * schedule.accumulate,
+                    "by_epoch": False,
+                    "max_keep_ckpts": 3,
+                },
             },
-        },
-        custom_hooks=[] if check is None else [Validation(check, schedule.check_every)],
-        visualizer={"type": "Visualizer", "vis_backends": [{"type": "TensorboardVisBackend"}]},
-        log_processor={"by_epoch": False},
-        launcher=launcher,
-        randomness={"seed": seed},
-        resume=resume,
-        default_scope="mmengine",
-        experiment_name=work.name,
-    )
-    runner.train()
+            custom_hooks=hooks,
+            visualizer={"type": "Visualizer", "vis_backends": [{"type": "TensorboardVisBackend"}]},
+            log_processor={"by_epoch": False},
+            launcher=launcher,
+            randomness={"seed": seed},
+            load_from=None if latest is None else str(latest),
+            resume=latest is not None,
+            default_scope="mmengine",
+            experiment_name=work.name,
+            cfg={"device": str(device)},
+        )
+    runner.message_hub.update_info("best_score", -math.inf)  # the hub is the process's; another run may have used it
+    stopping.listen()
+    try:
+        runner.train()
+    finally:
+        stopping.leave()
+
+
+class _Runner(Runner):  # type: ignore[misc]
+    """The runner on the device that was chosen, several processes on the CPU included."""
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """The model on its device; synchronised with the other processes' where there are some."""
+        del model_wrapper_cfg
+        device = torch.device(self.cfg["device"])
+        model = model.to(device)
+        if not self.distributed:
+            return model
+        ids = None if device.type == "cpu" else [device.index]
+        return MMDistributedDataParallel(
+            module=model, device_ids=ids, broadcast_buffers=False, find_unused_parameters=True
+        )
+
+
+class Steps(IterBasedTrainLoop):  # type: ignore[misc]
+    """Steps over an endless stream; one that can begin anywhere (``sampler.begin_at``) is not passed over again."""
+
+    def run(self) -> Any:
+        """Train."""
+        sampler = self.dataloader.sampler
+        if self._iter > 0 and hasattr(sampler, "begin_at"):
+            sampler.begin_at(self._iter * self.dataloader.batch_size)
+            self.dataloader_iterator = _Passed(iter(self.dataloader), self._iter)
+        return super().run()
+
+
+class _Passed:
+    """An iterator whose first ``count`` items were had before."""
+
+    def __init__(self, items: Iterator[Any], count: int) -> None:
+        self.items, self.count = items, count
+
+    def __next__(self) -> Any:
+        if self.count > 0:
+            self.count -= 1
+            return None
+        return next(self.items)
+
+
+class Autocast(OptimWrapper):  # type: ignore[misc]
+    """Half precision in the forward pass, on any device, without a scaler: bfloat16 has float32's range."""
+
+    def __init__(self, device: str, dtype: torch.dtype, **options: Any) -> None:
+        super().__init__(**options)
+        self.device, self.dtype = device, dtype
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Around the forward pass."""
+        with super().optim_context(model), torch.autocast(self.device, self.dtype):
+            yield
+
+
+class _Nowhere(io.TextIOBase):
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def latest_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint in a run's folder that was written to its end."""
+    found = sorted(work.glob("iter_*.pth"), key=lambda file: int(file.stem[5:]), reverse=True)
+    return next((file for file in found if zipfile.is_zipfile(file)), None)
+
+
+def _join(launcher: str, device: torch.device) -> None:
+    """Meet the other processes, before anything asks for their number."""
+    if launcher == "none" or torch.distributed.is_initialized():
+        return
+    if "RANK" not in os.environ:
+        raise SuiteError(
+            "launcher 'pytorch' is for processes that torchrun starts: torchrun --nproc-per-node 2 -m rsground ..."
+        )
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    torch.distributed.init_process_group("gloo" if device.type == "cpu" else "nccl")
 
 
 def trust_history() -> None:
     """Let mmengine read back what it writes itself: torch loads nothing but named classes, and no pickle beyond."""
-    scalars = [np.dtype, np.ndarray, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8"))]
-    rebuild = [np.core.multiarray._reconstruct, np.core.multiarray.scalar] if np.lib.NumpyVersion(np.__version__) < "2.0.0" else [  # type: ignore[attr-defined]
-        np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-        np._core.multiarray.scalar,  # type: ignore[attr-defined]
-    ]
-    torch.serialization.add_safe_globals([HistoryBuffer, *scalars, *rebuild])
+    core: Any = np._core if hasattr(np, "_core") else np.core  # its name before numpy 2
+    kinds = [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")]
+    array = core.multiarray
+    known: list[Any] = [HistoryBuffer, np.dtype, np.ndarray, *kinds, array._reconstruct, array.scalar]
+    torch.serialization.add_safe_globals([*known, (_history_method, "builtins.getattr")])
 
 
-def _loader(dataset: Any, collate: Any, schedule: Schedule, seed: int, launcher: str) -> DataLoader[Any]:
-    from mmengine.dataset import InfiniteSampler
+def _history_method(owner: Any, name: str) -> Any:
+    """In the place of ``getattr`` while a checkpoint is read: the four summaries of a history, nothing else."""
+    if owner is not HistoryBuffer or name not in ("min", "max", "current", "mean"):
+        raise pickle.UnpicklingError(f"a checkpoint must not ask for {name!r} of {owner!r}")
+    return getattr(owner, name)
 
+
+def _loader(dataset: Any, collate: Any, schedule: Schedule, seed: int) -> DataLoader[Any]:
+    stream = getattr(dataset, "stream", None)
     return DataLoader(
         dataset,
         batch_size=schedule.batch,
-        sampler=InfiniteSampler(dataset, shuffle=True, seed=seed),
+        sampler=InfiniteSampler(dataset, shuffle=True, seed=seed) if stream is None else stream(*get_dist_info()),
         collate_fn=collate,
         num_workers=schedule.workers,
         persistent_workers=schedule.workers > 0,
@@ -168,7 +251,7 @@ def _loader(dataset: Any, collate: Any, schedule: Schedule, seed: int, launcher:
     )
 
 
-def _optimizer(model: nn.Module, schedule: Schedule) -> dict[str, Any]:
+def _optimizer(model: nn.Module, schedule: Schedule, device: torch.device) -> dict[str, Any]:
     parameters = [each for each in model.parameters() if each.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=schedule.decay)
     wrapper: dict[str, Any] = {
@@ -177,13 +260,17 @@ def _optimizer(model: nn.Module, schedule: Schedule) -> dict[str, Any]:
         "clip_grad": {"max_norm": schedule.clip},
         "accumulative_counts": schedule.accumulate,
     }
-    if schedule.precision != "float32":
-        wrapper.update(type="AmpOptimWrapper", dtype=schedule.precision)
+    if schedule.precision == "bfloat16":
+        wrapper.update(type=Autocast, device=device.type, dtype=torch.bfloat16)
+    elif schedule.precision == "float16":
+        if device.type == "cpu":
+            raise DeviceError("schedule.precision 'float16' needs a GPU; on the CPU use 'bfloat16' or 'float32'")
+        wrapper.update(type="AmpOptimWrapper", dtype="float16")
     return wrapper
 
 
 def _rates(schedule: Schedule) -> list[dict[str, Any]]:
-    steps, warmup = schedule.steps * schedule.accumulate, min(schedule.warmup, schedule.steps // 4) * schedule.accumulate
+    steps, warmup = schedule.steps, min(schedule.warmup, schedule.steps // 4)
     rise = {"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": max(warmup, 1), "by_epoch": False}
     fall = {
         "type": "CosineAnnealingLR",
@@ -195,7 +282,3 @@ def _rates(schedule: Schedule) -> list[dict[str, Any]]:
     }
     return [rise, fall]
 
-
-def _module(model: Any) -> nn.Module:
-    found: nn.Module = model.module if hasattr(model, "module") else model
-    return found

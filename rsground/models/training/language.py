@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from rsground.contracts import Head, TokenHead
 from rsground.models.tower_lm import TowerLM
@@ -15,7 +15,6 @@ from rsground.models.tower_lm.facts import Facts
 from rsground.models.training.fact_cache import FactCache
 from rsground.models.training.language_losses import SoftNumbers, pointer_accuracy, pointer_loss, text_loss
 from rsground.models.training.packing import Lesson, Packed, pack, run_packed
-from rsground.types import View
 
 
 class PackLessons:
@@ -33,7 +32,9 @@ class PackLessons:
         numbers = [number for number, _ in batch]
         rows = torch.tensor(numbers)
         found = self.cache.facts.select(rows).to(torch.device("cpu"), torch.float32)
-        packed = pack([lessons for _, lessons in batch], self.cache.shows[rows].unbind(), found.numbers.shape[1], self.end)
+        packed = pack(
+            [lessons for _, lessons in batch], self.cache.shows[rows].unbind(), found.numbers.shape[1], self.end
+        )
         return {"found": found, "packed": packed, "images": numbers}
 
 
@@ -44,7 +45,7 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         model: the model.
         soft: how numbers are taught.
         head: the paradigm whose answers are taught; None to teach pointing alone.
-        views: the training images by number, for heads that look at them.
+        book: the training images, for heads that look at them.
         pointing: weight of the pointer's loss.
     """
 
@@ -53,13 +54,16 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         model: TowerLM,
         soft: SoftNumbers | None = None,
         head: Head | None = None,
-        views: Any = None,
+        book: Any = None,
         pointing: float = 1.0,
     ) -> None:
         super().__init__()
-        self.model, self.soft, self.views, self.pointing = model, soft, views, pointing
+        self.model, self.soft, self.book, self.pointing = model, soft, book, pointing
         self.model.tower.requires_grad_(False)
         self.head = head  # a module where it is a TokenHead, and then trained along
+        trained = head.trainable() if hasattr(head, "trainable") else ()
+        beside = [parameter for name, parameter in trained if name.startswith("segmenter.")]
+        self.beside = nn.ParameterList(beside)  # what a head trains of its segmenter, which is no part of it
 
     def train(self, mode: bool = True) -> LanguageModel:
         """As of any module; the tower stays in evaluation mode."""
@@ -84,18 +88,15 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         """The losses a head takes on the states of its tokens."""
         visual = states.shape[1] - packed.ids.shape[1]
         samples, views, hidden = [], [], []
+        seen = [self.book.view(number) for number in images]  # one each, so that heads can tell them apart
         for lesson, (row, _), start in zip(packed.lessons, packed.asks.tolist(), packed.starts.tolist(), strict=True):
             assert lesson.sample is not None
             fed = states[row, visual + start : visual + start + len(lesson.answer)]
             samples.append(lesson.sample)
-            views.append(self._view(images[row]))
+            views.append(seen[row])
             hidden.append(fed[_wanted(head, lesson)])
         made = head.loss(hidden, samples, views)
         return {f"loss_{name}": value for name, value in made.items()}
-
-    def _view(self, number: int) -> View:
-        image = self.views[number]
-        return View((image,), (image.shape[0], image.shape[1]), meta={"uri": f"training/{number}"})
 
 
 def _wanted(head: TokenHead, lesson: Lesson) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from rsground.models.training.dense import MEAN, STD
 from rsground.models.training.fact_cache import FactCache, fact_cache
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.lessons import SceneLessons
+from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 from rsground.models.training.vocabulary import learn_vocabulary
 from rsground.registry import load
@@ -39,7 +42,9 @@ def heads_of(options: Sequence[Mapping[str, Any]]) -> list[tuple[Head, tuple[Tas
     return found
 
 
-def begin(tower: Path, text: Mapping[str, Any], heads: Sequence[Head], book: SceneCache, seed: int) -> tuple[TowerLM, Any]:
+def begin(
+    tower: Path, text: Mapping[str, Any], heads: Sequence[Head], book: SceneCache, seed: int
+) -> tuple[TowerLM, Any]:
     """A model with a taught tower and an untaught language side, and its tokenizer."""
     torch.manual_seed(seed)
     samples = [
@@ -89,8 +94,12 @@ def save_model(model: TowerLM, tokenizer: Any, folder: Path) -> Path:
     return folder
 
 
-def cached_facts(model: TowerLM, book: SceneCache, file: Path) -> FactCache:
-    """Facts of the book's images; kept in a file beside it for as long as the tower and the images are the same."""
+def cached_facts(model: TowerLM, book: SceneCache | ReferBook, data: Mapping[str, Any], cache: Path) -> FactCache:
+    """Facts of the images of a recipe's ``data`` table, kept in the cache under the tower's and the data's digest."""
+    digest = hashlib.blake2b(json.dumps(dict(data), sort_keys=True).encode(), digest_size=6)
+    for parameter in model.tower.state_dict().values():
+        digest.update(parameter.numpy().tobytes())
+    file = cache / f"facts-{digest.hexdigest()}.safetensors"
     kept = FactCache.read(file)
     if kept is None or len(kept.shows) != len(book):
         kept = fact_cache(model, book.images, book.objects)

@@ -48,12 +48,14 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
 def _init(recipe: Recipe, root: Path) -> Path | None:
     if recipe.init is None:
         return None
-    beside = None if recipe.path is None else recipe.path.with_name(f"{recipe.init}.toml")
+    beside = None if recipe.path is None else recipe.path.parent / f"{recipe.init}.toml"
     if beside is not None and beside.is_file():
         return run_recipe(read_recipe(beside), root)
     if Path(recipe.init).is_dir():
         return Path(recipe.init)
-    raise SuiteError(f"recipe {recipe.name!r} starts from {recipe.init!r}, which is neither a recipe beside it nor a folder")
+    raise SuiteError(
+        f"recipe {recipe.name!r} starts from {recipe.init!r}, which is neither a recipe beside it nor a folder"
+    )
 
 
 def described(recipe: Recipe) -> str:

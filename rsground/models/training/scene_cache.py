@@ -16,7 +16,7 @@ from rsground.datasets.refer import expressions
 from rsground.datasets.scenes import Scene
 from rsground.datasets.scenes.layout import VERSION, scene_rng
 from rsground.models.training.objects import Objects, objects_of, stack_objects
-from rsground.types import RLE, ImageRef, Region, Sample, Task
+from rsground.types import RLE, ImageRef, Region, Sample, Task, View
 
 EXPRESSIONS = 24
 """Most expressions about one scene."""
@@ -47,6 +47,11 @@ class SceneCache:
     def __len__(self) -> int:
         return len(self.objects)
 
+    def view(self, at: int) -> View:
+        """One scene as a model sees it."""
+        image = self.images[at]
+        return View((image,), (image.shape[0], image.shape[1]), meta={"uri": f"training/{at}"})
+
     def samples(self, at: int, task: Task) -> list[Sample]:
         """The expressions about one scene as samples of a task, their targets in every form."""
         size = self.images.shape[1:3]
@@ -58,7 +63,9 @@ class SceneCache:
         ]
 
 
-def scene_cache(folder: Path, count: int, first: int = 0, seed: int = 0, size: int = 256, workers: int = 2) -> SceneCache:
+def scene_cache(
+    folder: Path, count: int, first: int = 0, seed: int = 0, size: int = 256, workers: int = 2
+) -> SceneCache:
     """The scenes ``first`` to ``first + count``, drawn unless the folder holds them already.
 
     Args:
@@ -85,9 +92,7 @@ def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenes.json").unlink(missing_ok=True)
     count, size = wanted["count"], wanted["size"]
-    images = np.lib.format.open_memmap(
-        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
-    )
+    images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
     starts = range(0, count, _CHUNK)
     jobs = [(wanted["seed"], wanted["first"] + start, min(_CHUNK, count - start), size) for start in starts]
     found: list[Objects] = []

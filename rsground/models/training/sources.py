@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rsground.errors import SuiteError
+from rsground.models.training.refer_book import ReferBook, refer_book
 from rsground.models.training.scene_cache import SceneCache, scene_cache
 
 _SCENES = {"count", "first", "seed", "size", "workers"}
 
 
-def picture_book(data: Mapping[str, Any], cache: Path) -> SceneCache:
+def picture_book(data: Mapping[str, Any], cache: Path) -> SceneCache | ReferBook:
     """The images of a recipe with their objects and expressions, from the cache where they are in it.
 
     Raises:
@@ -22,8 +23,10 @@ def picture_book(data: Mapping[str, Any], cache: Path) -> SceneCache:
     """
     wanted = dict(data)
     kind = wanted.pop("kind", "scenes")
+    if kind == "refer":
+        return refer_book(**wanted)
     if kind != "scenes":
-        raise SuiteError(f"data.kind must be 'scenes', got {kind!r}")
+        raise SuiteError(f"data.kind must be 'scenes' or 'refer', got {kind!r}")
     unknown = set(wanted) - _SCENES
     if unknown or "count" not in wanted:
         raise SuiteError(f"data of kind 'scenes' has count, and {', '.join(sorted(_SCENES))}; got {sorted(wanted)}")
@@ -33,5 +36,11 @@ def picture_book(data: Mapping[str, Any], cache: Path) -> SceneCache:
 
 
 def unseen(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The table of a few scenes of the validation split, for checks while training."""
-    return {**{key: value for key, value in data.items() if key in ("kind", "seed", "size")}, "first": 1 << 30, "count": 320}
+    """The table of what is looked at for checks while training: a few scenes of the validation split, or that split."""
+    if data.get("kind") == "refer":
+        return {**data, "split": "val"}
+    return {
+        **{key: value for key, value in data.items() if key in ("kind", "seed", "size")},
+        "first": 1 << 30,
+        "count": 320,
+    }

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsground.contracts import Head
 from rsground.errors import SuiteError
@@ -18,10 +17,10 @@ from rsground.models.training.dense import normalised
 from rsground.models.training.engine import train
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_losses import SoftNumbers
-from rsground.models.training.language_setup import cached_facts, checker, heads_of, resume_from, save_model
+from rsground.models.training.language_setup import cached_facts, heads_of, resume_from, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.recipe import Recipe
-from rsground.models.training.sources import picture_book, unseen
+from rsground.models.training.sources import picture_book
 from rsground.registry import load
 from rsground.types import View
 
@@ -66,26 +65,21 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         head.segmenter = load("segmenter", segmenter, **recipe.segmenter.get("options", {}))
     if hasattr(head, "bind"):
         head.bind(Trainee(model, tokenizer))
-    book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
-    facts = [cached_facts(model, each, init.parent / f"facts_{name}.safetensors") for name, each in _named(book, other)]
+    book = picture_book(recipe.data, cache)
+    facts = cached_facts(model, book, recipe.data, cache)
     chances = Chances(each=int(recipe.options.get("each", 12)), longest=int(recipe.options.get("longest", 400)))
     speller = Speller(tokenizer)
     soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))
-    language = LanguageModel(model, soft, head, book.images, recipe.options.get("pointing", 0.3))
-    makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]
+    language = LanguageModel(model, soft, head, book, recipe.options.get("pointing", 0.3))
     train(
         language,
         SceneLessons(book, [(head, tasks)], speller, chances, recipe.seed),
-        makers[0],
+        PackLessons(facts, tokenizer.eos_token_id),
         recipe.schedule,
         work,
         seed=recipe.seed,
     )
     return export(recipe, head, model, tokenizer, work / "out")
-
-
-def _named(book: Any, other: Any) -> list[tuple[str, Any]]:
-    return [("train", book), ("val", other)]
 
 
 def export(recipe: Recipe, head: Head, model: Any, tokenizer: Any, out: Path) -> Path:

@@ -23,7 +23,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         model, tokenizer = resume_from(init)
     else:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
-    facts = [cached_facts(model, each, work / f"facts_{name}.safetensors") for name, each in (("train", book), ("val", other))]
+    unseen_data = unseen(recipe.data)
+    facts = [cached_facts(model, book, recipe.data, cache), cached_facts(model, other, unseen_data, cache)]
     speller = Speller(tokenizer)
     chances = Chances(each=int(recipe.options.get("each", 20)), write=False)
     makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]

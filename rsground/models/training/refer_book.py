@@ -1,0 +1,128 @@
+"""A referring set in the REFER form as training images: resized pixels, all instances, expressions with their targets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsground.datasets.files import read_json
+from rsground.images import read_image
+from rsground.models.tower_lm.config import CATEGORIES
+from rsground.models.training.objects import Objects
+from rsground.regions import quad_of
+from rsground.registry import load_dataset
+from rsground.types import RLE, ImageRef, Quad, Region, Sample, Task, View
+
+
+@dataclass(frozen=True)
+class ReferBook:
+    """Real images with every annotated instance, and the expressions about them.
+
+    Attributes:
+        images: ``(N, S, S, 3)`` uint8, each resized without regard to its aspect.
+        objects: instances in the frame of the resized images.
+        questions: per image, samples in the frame of the original one.
+        meant: per image and sample, numbers of the instances meant.
+    """
+
+    images: NDArray[np.uint8]
+    objects: list[Objects]
+    questions: list[list[Sample]]
+    meant: list[list[tuple[int, ...]]]
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    @cached_property
+    def expressions(self) -> list[list[tuple[str, tuple[int, ...]]]]:
+        """Per image, (text, numbers of the instances meant)."""
+        return [
+            [(sample.expression, meant) for sample, meant in zip(samples, numbers, strict=True)]
+            for samples, numbers in zip(self.questions, self.meant, strict=True)
+        ]
+
+    def samples(self, at: int, task: Task) -> list[Sample]:
+        """The expressions about one image as samples of a task."""
+        return [replace(sample, task=task) for sample in self.questions[at]]
+
+    def view(self, at: int) -> View:
+        """A resized image, and the way back to the original."""
+        height, width = self.questions[at][0].size
+        image = self.images[at]
+        across, down = width / image.shape[1], height / image.shape[0]
+        return View((image,), (height, width), (across, 0.0, 0.0, 0.0, down, 0.0), {"uri": f"training/{at}"})
+
+
+def refer_book(root: str, split: str = "train", refs: str = "grefs(unc).json", size: int = 256) -> ReferBook:
+    """Read a set in the REFER form (RRSIS-D's layout).
+
+    Args:
+        root: folder with ``rrsisd/instances.json`` and ``images/rrsisd/JPEGImages``.
+        split: of its expressions.
+        refs: file with the expressions, in ``rrsisd/``.
+        size: side of the resized images, pixels.
+
+    Raises:
+        LayoutError: the files are not there.
+    """
+    dataset: Any = load_dataset("rrsis-d", root, split, refs=refs)
+    by_image: dict[str, list[Sample]] = defaultdict(list)
+    for sample in dataset:
+        by_image[sample.image.uri].append(sample)
+    instances = _instances(Path(root) / "rrsisd" / "instances.json")
+    images, objects, questions, meant = [], [], [], []
+    for samples in by_image.values():
+        own = instances[Path(samples[0].image.uri).name]
+        images.append(_resized(samples[0].image, size))
+        objects.append(_objects(own, samples[0].size, size))
+        numbers = {region.rle: number for number, (region, _) in enumerate(own)}
+        questions.append(samples)
+        meant.append([tuple(numbers[each.rle] for each in s.targets or () if each.rle in numbers) for s in samples])
+    return ReferBook(np.stack(images), objects, questions, meant)
+
+
+def _instances(file: Path) -> dict[str, list[tuple[Region, str]]]:
+    said = read_json(file)
+    names = {each["id"]: str(each["name"]).replace("_", " ") for each in said["categories"]}
+    files = {each["id"]: each["file_name"] for each in said["images"]}
+    found: dict[str, list[tuple[Region, str]]] = {name: [] for name in files.values()}
+    for each in said["annotations"]:
+        (plane,) = each["segmentation"]
+        x, y, w, h = each["bbox"]
+        mask = RLE(tuple(plane["size"]), plane["counts"].encode())
+        found[files[each["image_id"]]].append((Region(hbb=(x, y, x + w, y + h), rle=mask), names[each["category_id"]]))
+    return found
+
+
+def _objects(own: list[tuple[Region, str]], original: tuple[int, int], size: int) -> Objects:
+    scale = np.array([size / original[1], size / original[0]], dtype=np.float32)
+    quads = np.array([_quad(region) for region, _ in own], dtype=np.float32).reshape(-1, 4, 2) * scale
+    boxes = np.array([region.hbb for region, _ in own], dtype=np.float32).reshape(-1, 2, 2) * scale
+    categories = [CATEGORIES.index(name) if name in CATEGORIES else -1 for _, name in own]
+    none = [-1] * len(own)
+    return Objects(
+        boxes.reshape(-1, 4),
+        quads,
+        np.array(categories, dtype=np.int64),
+        np.array(none, dtype=np.int64),
+        np.arange(len(own), dtype=np.int64),
+    )
+
+
+def _quad(region: Region) -> Quad:
+    quad = quad_of(region)
+    assert quad is not None
+    return quad
+
+
+def _resized(image: ImageRef, size: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(read_image(image)).resize((size, size), Image.Resampling.BILINEAR))
+
+

@@ -1,0 +1,188 @@
+"""Any backbone with any head and segmenter, as the runner wants a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from rsground.contracts import Head, TokenHead
+from rsground.errors import ContractError, SuiteError
+from rsground.models.backbone import TransformersBackbone
+from rsground.models.teaching import Taught
+from rsground.models.training.sample_stream import Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What of a system is trained.
+
+    Attributes:
+        lora: options of :meth:`TransformersBackbone.add_lora`; None trains the backbone's own weights.
+        freeze: patterns of names (``backbone.*vision_tower*``) that stay as they are.
+        train: patterns of names that are trained although something else froze them.
+        text_weight: of the loss on what is written.
+        checkpointing: compute activations again in the backward pass instead of keeping them.
+    """
+
+    lora: Mapping[str, Any] | None = None
+    freeze: Sequence[str] = ()
+    train: Sequence[str] = ()
+    text_weight: float = 1.0
+    checkpointing: bool = False
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Trained:
+        """From a recipe's table.
+
+        Raises:
+            SuiteError: a key is none of these.
+        """
+        known = [each.name for each in fields(cls)]
+        for key in said:
+            if key not in known:
+                raise SuiteError(
+                    f"model of stage 'system' says {key!r}; it may say checkpoint, options, backbone, {', '.join(known)}"
+                )
+        return cls(**said)
+
+
+@dataclass(slots=True)
+class _Read:
+    """What a head reads of a batch."""
+
+    hidden: list[Tensor] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+
+
+class SystemModel(BaseModel):  # type: ignore[misc]
+    """Losses of a batch of pairs: what the backbone writes, and what the head makes of its states.
+
+    Args:
+        backbone: with the head's special tokens.
+        head: bound to it, with its segmenter.
+        what: what is trained. The vision side of a backbone under LoRA and the segmenter stay as they are unless
+            named; so does everything a head's own ``trainable()`` leaves out of the segmenter.
+
+    Raises:
+        SuiteError: nothing is left to train, or a pattern names nothing.
+    """
+
+    def __init__(self, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
+        super().__init__()
+        self.parts = (backbone, head)
+        self.text_weight = what.text_weight
+        self.backbone = backbone.model
+        if isinstance(head, nn.Module):
+            self.head = head
+        if isinstance(getattr(head.segmenter, "module", None), nn.Module):
+            self.segmenter = head.segmenter.module  # type: ignore[union-attr]
+        _choose(self, backbone, head, what)
+        self.still = tuple(_still(self))
+        if what.checkpointing:
+            backbone.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Tensor]:
+        """What training changes: trained parameters, and the running figures of the modules that hold them."""
+        state: dict[str, Tensor] = super().state_dict(*args, **options)
+        still = {name for name, value in self.named_parameters(remove_duplicate=False) if not value.requires_grad}
+        still |= {name for name, _ in self.named_buffers() if not _moves(self, name)}
+        return {name: value for name, value in state.items() if name not in still}
+
+    def train(self, mode: bool = True) -> SystemModel:
+        """As of any module; parts without a trained weight stay in evaluation mode."""
+        super().train(mode)
+        for part in self.still:
+            part.eval()
+        return self
+
+    def forward(self, pairs: Sequence[Pair], mode: str = "loss") -> dict[str, Tensor]:
+        """Losses by name."""
+        del mode
+        backbone, head = self.parts
+        losses: dict[str, Tensor] = {}
+        read = _Read()
+        written = [pair for pair in pairs if not pair.forced]
+        if written:
+            taught = backbone.teach([pair.prompt for pair in written])
+            losses["loss_text"] = self.text_weight * taught.loss
+            _collect(read, head, written, taught)
+        forced = [pair for pair in pairs if pair.forced]
+        if forced:
+            _collect(read, head, forced, backbone.teach([pair.prompt for pair in forced]))
+        if isinstance(head, TokenHead) and read.pairs:
+            made = head.loss(read.hidden, [pair.sample for pair in read.pairs], [pair.view for pair in read.pairs])
+            losses.update({f"loss_{name}": value for name, value in made.items()})
+        if not losses:
+            raise ContractError(f"head {type(head).__name__} brings its answers along and has no loss to learn from")
+        return losses
+
+
+def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> None:
+    if not isinstance(head, TokenHead):
+        return
+    for pair, states, ids in zip(pairs, taught.hidden, taught.token_ids, strict=True):
+        if pair.reads:
+            read.hidden.append(states[rows_read(head, ids)])
+            read.pairs.append(pair)
+
+
+def rows_read(head: TokenHead, ids: Tensor) -> Tensor:
+    """Which of an answer's tokens ``(T,)`` a head reads: all (``head.states == "answer"``), or those of its token.
+
+    The token is ``head.state_token``, else the first of ``head.special_tokens``; its id is in ``head.token_ids``.
+    """
+    if getattr(head, "states", "") == "answer":
+        return torch.ones_like(ids, dtype=torch.bool)
+    token = getattr(head, "state_token", None) or head.special_tokens[0]
+    return ids == head.token_ids[token]  # type: ignore[attr-defined,no-any-return]
+
+
+def _choose(model: SystemModel, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
+    if hasattr(model, "segmenter"):
+        model.segmenter.requires_grad_(False)
+    if hasattr(head, "trainable"):
+        for _, parameter in head.trainable():
+            parameter.requires_grad_(True)
+    named = list(model.named_parameters())
+    tables = (backbone.model.get_input_embeddings(), backbone.model.get_output_embeddings())
+    if what.lora is not None and getattr(head, "special_tokens", ()):
+        for table in tables:  # a new token's rows are nothing yet
+            table.requires_grad_(True)
+    for patterns, wanted in ((what.freeze, False), (what.train, True)):
+        for pattern in patterns:
+            found = [parameter for name, parameter in named if fnmatchcase(name, pattern)]
+            if not found:
+                some = ", ".join(sorted({name.rpartition(".")[0] for name, _ in named})[:6])
+                raise SuiteError(f"the pattern {pattern!r} names none of the model's weights, such as {some} ...")
+            for parameter in found:
+                parameter.requires_grad_(wanted)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise SuiteError("nothing is left to train: everything is frozen")
+    for parameter in trained:
+        parameter.data = parameter.data.float()  # updates are too small for half precision
+
+
+def _still(model: nn.Module) -> Iterator[nn.Module]:
+    """The largest parts that have weights and train none of them."""
+    for part in model.children():
+        if any(parameter.requires_grad for parameter in part.parameters()):
+            yield from _still(part)
+        elif any(True for _ in part.parameters()):
+            yield part
+
+
+def _moves(model: nn.Module, name: str) -> bool:
+    owner = model.get_submodule(name.rpartition(".")[0])
+    return any(parameter.requires_grad for parameter in owner.parameters(recurse=False))
+
+
+def trained_names(model: nn.Module) -> Iterator[str]:
+    """Names of the weights that are trained."""
+    return (name for name, parameter in model.named_parameters() if parameter.requires_grad)
