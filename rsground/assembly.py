@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rsground.contracts import Backbone, Head, Preprocessor
-from rsground.errors import CheckpointError, UnknownNameError
+from rsground.errors import CheckpointError, PluginError, UnknownNameError
 from rsground.registry import construct, registry, target_of
 
 _RESOURCE = re.compile(r"([A-Za-z_]\w+):(.+)")
@@ -66,6 +66,11 @@ def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None =
         PluginError: a part cannot be loaded, or does not take its options.
         CheckpointError: as :func:`locate`, or what parts say of their weights.
     """
+    if "@" in description["head"]["name"]:
+        raise PluginError(
+            f"head {description['head']['name']!r} lives in an isolated environment and is not built here; "
+            "name it in a suite and run 'rsground bench'"
+        )
     checkpoint = description["checkpoint"]
     place = None if checkpoint is None else str(locate(checkpoint))
     kinds = [("head", description["head"]), ("backbone", description["backbone"])]

@@ -122,3 +122,11 @@ class DeviceError(RsgroundError, RuntimeError):
 
 class PromptError(RsgroundError, ValueError):
     """A prompt that a backbone cannot take: too long for it, or with marks of its own in the text."""
+
+
+class ProtocolError(RsgroundError, ValueError):
+    """What came through a worker's pipe is no message of the worker protocol, or a message too large."""
+
+
+class InstallError(RsgroundError, RuntimeError):
+    """A plugin's environment cannot be made, changed or used; nothing half made was left behind."""

@@ -24,6 +24,11 @@ class Images:
     def __init__(self) -> None:
         self._kept: dict[str, NDArray[np.uint8]] = {}
 
+    @property
+    def held(self) -> dict[str, NDArray[np.uint8]]:
+        """The images that need not be read again, by uri."""
+        return dict(self._kept)
+
     def read(self, ref: ImageRef) -> NDArray[np.uint8]:
         """Pixels ``(H, W, 3)`` uint8, not writable.
 

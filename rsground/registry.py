@@ -18,7 +18,8 @@ from typing import Any
 import pluggy
 
 from rsground import hookspecs
-from rsground.errors import DuplicateNameError, PluginError, UnknownNameError
+from rsground.environments import Environment, read_environments
+from rsground.errors import DuplicateNameError, InstallError, PluginError, UnknownNameError
 from rsground.specs import (
     HOOK_API,
     BackboneSpec,
@@ -64,15 +65,21 @@ class Offer:
         spec: the record.
         plugin: entry-point name of the plugin.
         distribution: the installed distribution with its version, ``"rsground 0.1.0"``.
+        environment: name of the isolated environment it lives in, None for a part of this interpreter.
+        away: modules it requires that are not installed there.
     """
 
     spec: Any
     plugin: str
     distribution: str
+    environment: str | None = None
+    away: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Modules the spec requires that are not installed here."""
+        """Modules the spec requires that are not installed where it runs."""
+        if self.environment is not None:
+            return self.away
         required = getattr(self.spec, "requires", ())
         return tuple(name for name in required if importlib.util.find_spec(name.split(".")[0]) is None)
 
@@ -82,10 +89,17 @@ class Registry:
 
     Args:
         points: entry points to load; by default those installed, in the group ``rsground``.
-        disabled: plugin names to leave out; by default those in ``RSGROUND_DISABLE`` (comma separated).
+        disabled: plugin names to leave out; by default those in ``RSGROUND_DISABLE`` (comma separated). ``@NAME``
+            leaves out an isolated environment.
+        environments: isolated environments; by default those of this user, and none where ``points`` are given.
     """
 
-    def __init__(self, points: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        points: Iterable[EntryPoint] | None = None,
+        disabled: Iterable[str] | None = None,
+        environments: Iterable[Environment] | None = None,
+    ) -> None:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self.broken: dict[str, str] = {}
@@ -96,6 +110,7 @@ class Registry:
         """Plugin name → distribution that brings it."""
         self._offers: dict[str, dict[str, Offer]] = {kind: {} for kind in KINDS}
         self._clashes: dict[tuple[str, str], DuplicateNameError] = {}
+        self._unlisted: dict[tuple[str, str], Offer] = {}
         found = entry_points(group=GROUP) if points is None else points
         for point in sorted(found, key=lambda point: point.name):
             self.distributions[point.name] = _distribution(point)
@@ -105,6 +120,29 @@ class Registry:
                 self._add(point)
             except Exception as error:  # a plugin may fail in any way; listings and doctor tell which and why
                 self.broken[point.name] = f"{type(error).__name__}: {error}"
+        if environments is None:
+            environments = read_environments() if points is None else ()
+        for environment in environments:
+            if f"@{environment.name}" not in self.disabled:
+                self._add_environment(environment)
+
+    def _add_environment(self, environment: Environment) -> None:
+        home = environment.name
+        try:
+            offers = [] if environment.trouble else environment.offers()
+        except InstallError as error:
+            offers, trouble = [], str(error)
+        else:
+            trouble = environment.trouble
+        if trouble:
+            self.broken[f"@{home}"] = trouble
+        for each in offers:
+            offer = Offer(each.spec, f"{each.plugin}@{home}", f"{each.distribution} @{home}", home, each.missing)
+            if each.is_core:
+                self._unlisted[each.spec.kind, each.spec.name] = offer
+            elif offer.plugin not in self.disabled:
+                self._offer(offer)
+                self.distributions[offer.plugin] = offer.distribution
 
     def _add(self, point: EntryPoint) -> None:
         if point.name in {name for name, plugin in self._manager.list_name_plugin() if plugin is not None}:
@@ -129,6 +167,8 @@ class Registry:
         for spec in (spec for answer in callers() for spec in answer):
             if not isinstance(spec, spec_class):
                 raise PluginError(f"{hook} must answer {spec_class.__name__} records, got {type(spec).__name__}")
+            if "@" in spec.name:
+                raise PluginError(f"{kind} {spec.name!r}: '@' is for names of isolated environments")
             if spec.api != HOOK_API:
                 raise PluginError(
                     f"{kind} {spec.name!r} was written for hook API {spec.api}, this rsground has {HOOK_API}; "
@@ -157,17 +197,27 @@ class Registry:
         """The spec of that kind and name.
 
         Raises:
+            UnknownNameError, DuplicateNameError: as :meth:`offer`.
+        """
+        return self.offer(kind, name).spec
+
+    def offer(self, kind: str, name: str) -> Offer:
+        """The offer of that kind and name. The core's parts in isolated environments are found, though not listed.
+
+        Raises:
             UnknownNameError: nobody offers it; the message has the nearest name and any broken plugin.
             DuplicateNameError: two plugins offer it.
         """
         if (kind, name) in self._clashes:
             raise self._clashes[kind, name]
+        if (kind, name) in self._unlisted:
+            return self._unlisted[kind, name]
         offers = self.offers(kind)
         if name not in offers:
             reasons = dict.fromkeys(sorted(self.disabled), "switched off by RSGROUND_DISABLE") | self.broken
             note = "; ".join(f"plugin {plugin!r} is not in use: {why}" for plugin, why in reasons.items())
             raise UnknownNameError(kind, name, offers, note)
-        return offers[name].spec
+        return offers[name]
 
     def load(self, kind: str, name: str, /, **options: Any) -> Any:
         """The thing itself: the spec's target, imported and called with its options and yours.

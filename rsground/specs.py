@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 HOOK_API = 1
 """Version of the hook contract; a plugin written for another one is refused with a clear message."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._/+-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._/+-]*(@[a-z0-9][a-z0-9._-]*)?")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -23,7 +23,8 @@ class Spec:
     """What all specs share.
 
     Attributes:
-        name: lower case, unique among the specs of its kind; what users type.
+        name: lower case, unique among the specs of its kind; what users type. The core adds ``@environment`` to
+            the names of parts of an isolated environment.
         target: ``"package.module:Class"`` (or a function), imported on first use.
         summary: one line for listings.
         tasks: values of :class:`rsground.types.Task` it serves; empty where tasks do not apply.

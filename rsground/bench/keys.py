@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rsground.assembly import locate
 from rsground.bench.suite import DataChoice, Entry, Part
 from rsground.registry import registry
+from rsground.source_key import code_key
 
-_NOT_DECIDING = frozenset({"bench", "cli", "report", "testing"})
-"""Rooms of the core that cannot change an answer or its score."""
 _CHUNK = 1 << 20
 
 
@@ -28,7 +25,7 @@ def content_key(value: Any) -> str:
 
 def part_key(kind: str, part: Part) -> str:
     """Key of a registered thing: who offers it, its code, its options with the content of files they name."""
-    offer = registry().offers(kind)[part.name]
+    offer = registry().offer(kind, part.name)
     spec = offer.spec
     codec = part.options.get("codec") if kind == "head" else None
     inner = part_key("codec", Part(codec)) if isinstance(codec, str) and codec in registry().offers("codec") else None
@@ -58,28 +55,6 @@ def data_key(choice: DataChoice, fingerprint: str) -> str:
     return content_key(
         [choice.name, choice.split, sorted(choice.tasks), dict(choice.options), fingerprint, offer.distribution, code]
     )
-
-
-@cache
-def code_key(module: str) -> str:
-    """Digest of the source files of the module's top-level package.
-
-    Of the core, rooms that only run and show things are left out.
-    """
-    top = module.partition(".")[0]
-    found = importlib.util.find_spec(top)
-    if found is None or found.origin is None:
-        return ""
-    origin = Path(found.origin)
-    files = sorted(origin.parent.rglob("*.py")) if found.submodule_search_locations else [origin]
-    digest = hashlib.blake2b(digest_size=16)
-    for file in files:
-        inside = file.relative_to(origin.parent)
-        if top == "rsground" and inside.parts[0] in _NOT_DECIDING:
-            continue
-        digest.update(inside.as_posix().encode() + b"\0")
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _with_files(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -116,8 +116,9 @@ def _distinct(keys: Mapping[str, str], what: str, source: str) -> None:
 
 
 def is_light(entry: Entry) -> bool:
-    """Whether every part needs nothing beyond the core."""
-    return not any(registry().find(kind, part.name).requires for kind, part in entry.parts())
+    """Whether every part is of this interpreter and needs nothing beyond the core."""
+    offers = [registry().offer(kind, part.name) for kind, part in entry.parts()]
+    return not any(offer.spec.requires or offer.environment for offer in offers)
 
 
 def _data(choice: DataChoice) -> PlannedData:

@@ -29,6 +29,7 @@ def checked(suite: Suite) -> Suite:
     entries, notes = [], list(suite.notes)
     for entry in suite.entries:
         try:
+            entry = in_one_place(entry, f"{where}: entry {entry.label!r}")
             _check_entry(entry, f"{where}: entry {entry.label!r}")
             entries.append(entry)
         except _AbsentError as absent:
@@ -42,6 +43,34 @@ def checked(suite: Suite) -> Suite:
 
 class _AbsentError(SuiteError):
     """A part is not installed here; an optional entry may do without."""
+
+
+def in_one_place(entry: Entry, where: str) -> Entry:
+    """The entry with all parts named for the environment that its head lives in; others stay as they are.
+
+    Raises:
+        SuiteError: its parts live in different places.
+    """
+    home = entry.head.name.partition("@")[2]
+    for kind, part in entry.parts():
+        there = part.name.partition("@")[2]
+        if there not in ("", home):
+            raise SuiteError(
+                f"{where}: {kind} {part.name!r} lives in environment {there!r}, the head {entry.head.name!r} "
+                f"{f'in {home!r}' if home else 'here'}; a system is built in one place, its head's"
+            )
+    if not home:
+        return entry
+
+    def moved(part: Part) -> Part:
+        return part if "@" in part.name else replace(part, name=f"{part.name}@{home}")
+
+    return replace(
+        entry,
+        backbone=moved(entry.backbone),
+        preprocess=tuple(moved(part) for part in entry.preprocess),
+        segmenter=None if entry.segmenter is None else moved(entry.segmenter),
+    )
 
 
 def _check_entry(entry: Entry, where: str) -> None:
@@ -61,7 +90,7 @@ def check_part(kind: str, part: Part, where: str) -> None:
         raise _AbsentError(f"{where}: {error}") from error
     except RsgroundError as error:
         raise SuiteError(f"{where}: {error}") from error
-    missing = registry().offers(kind)[part.name].missing
+    missing = registry().offer(kind, part.name).missing
     if missing:
         raise _AbsentError(f"{where}: {kind} {part.name!r} needs {', '.join(missing)}, not installed here")
     try:

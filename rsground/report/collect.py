@@ -102,7 +102,7 @@ def _part(part: Any) -> str:
 def is_ceilings(systems: tuple[SystemRow, ...]) -> bool:
     """Whether every system repeats the right answer, so that scores are those of its form alone."""
     backbones = [_part(system.spec.get("backbone")).split(" ")[0] for system in systems]
-    return bool(backbones) and all(name == _ORACLE for name in backbones)
+    return bool(backbones) and all(name.partition("@")[0] == _ORACLE for name in backbones)
 
 
 def _block(run: Run, row: DatasetRow, wanted: Options, settings: Settings, problems: list[str]) -> DatasetBlock:

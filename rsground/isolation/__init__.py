@@ -1,0 +1,1 @@
+"""Isolated environments: plugins in virtual environments of their own, asked through worker processes."""
