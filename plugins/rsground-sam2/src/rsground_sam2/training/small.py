@@ -25,6 +25,7 @@ SMALL = ImageModelConfig(
     object_scores=False,
     object_scores_mlp=False,
     no_memory=False,
+    stability=False,
 )
 """Scenes of 256 pixels are enlarged twice, so that Hiera's patches of 4 are 2 scene pixels and objects of 4 x 8 pixels
 still cover some of them. The 1x1 background position makes the trunk the same everywhere: it can train on crops."""
