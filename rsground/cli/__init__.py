@@ -18,6 +18,7 @@ from rsground.errors import RsgroundError, UnknownNameError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "bench": ("rsground.cli.bench", "run a suite: systems x data sets x seeds, with intervals and cost"),
     "predict": ("rsground.cli.predict", "ask a system about an image: boxes, masks, GeoJSON, a picture"),
+    "train": ("rsground.cli.train", "train a system as a recipe says; broken-off runs go on"),
     "report": ("rsground.cli.report", "write the report of a run: HTML, Markdown, LaTeX, CSV, JSON"),
     "data": ("rsground.cli.data", "check data sets, and make referring sets from instance annotations"),
     "list": ("rsground.cli.list", "list what is registered: heads, data sets, metrics, codecs ..."),

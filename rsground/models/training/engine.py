@@ -281,4 +281,3 @@ def _rates(schedule: Schedule) -> list[dict[str, Any]]:
         "by_epoch": False,
     }
     return [rise, fall]
-

@@ -47,7 +47,7 @@ class Trained:
         for key in said:
             if key not in known:
                 raise SuiteError(
-                    f"model of stage 'system' says {key!r}; it may say checkpoint, options, backbone, {', '.join(known)}"
+                    f"model of stage 'system' says {key!r}; it may say checkpoint, options, {', '.join(known)}"
                 )
         return cls(**said)
 
@@ -85,14 +85,16 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         _choose(self, backbone, head, what)
         self.still = tuple(_still(self))
         if what.checkpointing:
-            backbone.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            _compute_again(backbone.model)
 
     def state_dict(self, *args: Any, **options: Any) -> dict[str, Tensor]:
         """What training changes: trained parameters, and the running figures of the modules that hold them."""
         state: dict[str, Tensor] = super().state_dict(*args, **options)
         still = {name for name, value in self.named_parameters(remove_duplicate=False) if not value.requires_grad}
         still |= {name for name, _ in self.named_buffers() if not _moves(self, name)}
-        return {name: value for name, value in state.items() if name not in still}
+        for name in still:
+            state.pop(name, None)
+        return state
 
     def train(self, mode: bool = True) -> SystemModel:
         """As of any module; parts without a trained weight stay in evaluation mode."""
@@ -167,6 +169,14 @@ def _choose(model: SystemModel, backbone: TransformersBackbone, head: Head, what
         raise SuiteError("nothing is left to train: everything is frozen")
     for parameter in trained:
         parameter.data = parameter.data.float()  # updates are too small for half precision
+
+
+def _compute_again(model: Any) -> None:
+    """Activations are computed again in the backward pass; transformers has renamed the switch."""
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def _still(model: nn.Module) -> Iterator[nn.Module]:

@@ -1,0 +1,113 @@
+"""``rsground train``: trains, goes on, stops in order, and says what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from line_fit import Line, Points, collate
+from rich.console import Console
+
+from rsground.cli import COMMANDS, main, train
+from rsground.models.grounder import Grounder
+from rsground.models.training.engine import Schedule
+from rsground.models.training.engine import train as train_model
+from rsground.models.training.progress import ProgressLine
+from rsground.models.training.system_model import SystemModel
+from rsground.models.training.ways import Ways, training_in
+
+PAGE = Path(__file__).parents[3] / "docs" / "howto" / "train.md"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, llava: Path, pictures: Path) -> Path:
+    """The recipe of the page on training, beside the data and the model that it names."""
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[:1]
+    file = tmp_path / "squares.toml"
+    file.write_text(text)
+    (tmp_path / "model").symlink_to(llava)
+    return file
+
+
+def run(recipe: Path, *words: str) -> int:
+    return main(["train", str(recipe), "--root", str(recipe.parent / "runs"), "--device", "cpu", *words])
+
+
+def test_recipe_of_the_page_runs(
+    recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = ("--set", "schedule.steps=4", "--set", "schedule.save_every=1")
+    forward, calls = SystemModel.forward, [0]
+
+    def interrupted(self: Any, *given: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(SystemModel, "forward", interrupted)
+    assert run(recipe, *short) == 130
+    told = capsys.readouterr().err
+    assert "iter_2.pth" in told
+    assert "to go on: rsground train" in told
+    assert run(recipe, *short) == 0
+    assert calls == [4], "two steps were left"
+    told = capsys.readouterr().out
+    assert "ask it: rsground predict" in told
+    assert "Acc@0.5" in told
+    with Grounder.from_pretrained(recipe.parent / "runs" / "squares" / "out", device="cpu") as grounder:
+        assert grounder.ground(pictures / "0.png", "square 0").error is None
+
+
+def test_values_as_in_toml() -> None:
+    args = argparse.Namespace(fail=lambda message: (_ for _ in ()).throw(ValueError(message)))
+    assert train._change("schedule.steps=100", args) == ("schedule.steps", 100)
+    assert train._change("data.tasks = ['hbb']", args) == ("data.tasks", ["hbb"])
+    assert train._change("data.root=/data/x=y", args) == ("data.root", "/data/x=y")
+    assert train._change("a.b={ c = 1.5 }", args) == ("a.b", {"c": 1.5})
+    with pytest.raises(ValueError, match="NAME=VALUE"):
+        train._change("schedule.steps", args)
+
+
+def test_what_is_wrong_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["train", str(tmp_path / "none.toml")]) == 1
+    assert "none.toml" in capsys.readouterr().err
+    file = tmp_path / "r.toml"
+    file.write_text('stage = "dense"\n[schedule]\nsteps = 1\n')
+    assert main(["train", str(file), "--set", "schedule.stps=1"]) == 1
+    assert "'stps'" in capsys.readouterr().err
+    assert main(["train", str(file), "--device", "tpu", "--root", str(tmp_path)]) == 1
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["train", str(file), "--launcher", "pytorch", "--fresh"])
+    monkeypatch.setattr(train, "find_spec", lambda name: None)
+    assert main(["train", str(file)]) == 1
+    assert "rsground[train]" in capsys.readouterr().err
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = capsys.readouterr().out
+    assert "torchrun" in told
+    assert "--set schedule.steps=20" in told
+    assert COMMANDS["train"][1] == train.SUMMARY
+
+
+def test_progress_line(tmp_path: Path) -> None:
+    shown = io.StringIO()
+    line = ProgressLine(Console(file=shown, force_terminal=True, width=140))
+    with training_in(Ways("cpu", hooks=(line,), quiet=True)):
+        train_model(Line(), Points(), collate, Schedule(12, batch=4), tmp_path / "line-run")
+    assert "12/12" in shown.getvalue()
+    assert re.search(r"loss [\d.]+.*rate [\d.e-]+.*samples/s", shown.getvalue())
+    assert "line-run" in shown.getvalue()
+    assert line._bar is None
