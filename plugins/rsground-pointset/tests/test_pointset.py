@@ -114,16 +114,9 @@ class TestConditions:
     def test_falls_back_to_rules(self) -> None:
         assert conditions.read_steps("I am sorry.", "the largest ship") == conditions.split("the largest ship")
 
-    def test_each_question_carries_the_answer_before_it(self) -> None:
-        asked: list[str] = []
-
-        def solve(question: str) -> str:
-            asked.append(question)
-            return f"answer {len(asked)}"
-
-        assert conditions.chain(conditions.split("the largest ship left of the pier"), solve) == "answer 3"
-        assert "Candidates: answer 1" in asked[1]
-        assert "Candidates: answer 2" in asked[2]
+    def test_what_is_worded_is_read(self) -> None:
+        steps = conditions.split("the largest ship left of the pier")
+        assert conditions.read_steps(conditions.worded(steps), "x") == steps
 
 
 class TestCyclic:

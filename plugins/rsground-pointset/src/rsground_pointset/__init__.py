@@ -25,4 +25,9 @@ def rsground_preprocessors() -> list[PreprocessorSpec]:
             target="rsground_pointset.anyres:AnyRes",
             summary="a canvas of square tiles that suits the image, and a global view (LLaVA-NeXT, GeoRSMLLM)",
         ),
+        PreprocessorSpec(
+            name="condition-chain",
+            target="rsground_pointset.condition_chain:ConditionChain",
+            summary="splits an instruction with several conditions, asks all steps but the last (GeoRSMLLM)",
+        ),
     ]

@@ -2,13 +2,14 @@
 
 GeoRSMLLM lets an independent language model split the instruction ("detect all planes", then "select the one on the
 east bank of the river"). :func:`split` is a rule-based parser that needs no model; :func:`splitting_prompt` and
-:func:`read_steps` are the two ends of the same step with a language model in between.
+:func:`read_steps` are the two ends of the same step with a language model in between. The steps are asked by
+:mod:`rsground_pointset.condition_chain`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 _VERBS = r"(?:please\s+)?(?:detect|find|locate|segment|mark|show|select|keep|outline|list|point to|give me)\b"
@@ -95,18 +96,6 @@ def read_steps(answer: str, instruction: str) -> tuple[Step, ...]:
     return tuple(steps) or split(instruction)
 
 
-def chain(steps: Sequence[Step], solve: Callable[[str], str]) -> str:
-    """Solve steps one after another: each question carries the answer of the step before it.
-
-    Args:
-        steps: from :func:`split` or :func:`read_steps`.
-        solve: question → answer text (a backbone call).
-
-    Returns:
-        The last answer.
-    """
-    answer = ""
-    for step in steps:
-        given = f" Candidates: {answer}" if answer else ""
-        answer = solve(f"{step.kind.capitalize()} {step.text}.{given}")
-    return answer
+def worded(steps: Sequence[Step]) -> str:
+    """Steps as :func:`read_steps` reads them: what a parser is taught to answer."""
+    return "\n".join(f"{number}. {step.kind} {step.text}" for number, step in enumerate(steps, 1))
