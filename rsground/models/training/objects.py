@@ -1,4 +1,4 @@
-"""The objects of an image as arrays: what the tower is taught densely, and what an expression's targets are matched to."""
+"""The objects of an image as arrays: what the tower is taught densely, and what an expression is matched to."""
 
 from __future__ import annotations
 

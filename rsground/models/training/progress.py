@@ -59,7 +59,7 @@ class ProgressLine(Hook):  # type: ignore[misc]
         self._since = now
         self.pace = made if not self.pace else self.pace + _WINDOW * (made - self.pace)
         if outputs and "loss" in outputs:
-            loss = float(outputs["loss"])
+            loss = float(outputs["loss"].detach())
             self.loss = loss if self.loss is None else self.loss + _WINDOW * (loss - self.loss)
         rate = runner.optim_wrapper.get_lr()["lr"][0]
         self._bar.update(self._task, completed=runner.iter + 1, facts=self._facts(rate))

@@ -15,7 +15,7 @@ import torch
 from rsground import registry as registry_module
 from rsground.contracts import Prompt, TokenHead, Training
 from rsground.errors import SuiteError
-from rsground.models.folder import read_card, read_state
+from rsground.models.folder import load_state, read_card, read_state
 from rsground.models.grounder import Grounder
 from rsground.models.tokens import ids_of, states_at
 from rsground.models.training.recipe import Recipe, read_recipe
@@ -37,11 +37,13 @@ class Corner(TokenHead, torch.nn.Module):
     tasks = frozenset({Task.HBB})
     special_tokens = ("[BOX]",)
 
-    def __init__(self, hidden_size: int = 32) -> None:
+    def __init__(self, checkpoint: str | None = None, hidden_size: int = 32) -> None:
         torch.nn.Module.__init__(self)
         self.box = torch.nn.Linear(hidden_size, 4)
         self.token_ids: dict[str, int] = {}
         self.seen: list[tuple[Any, ...]] = []
+        if checkpoint is not None:
+            load_state(self, Path(checkpoint) / "head")
 
     def bind(self, backbone: Any) -> None:
         self.token_ids = ids_of(backbone.tokenizer, self.special_tokens)

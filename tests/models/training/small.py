@@ -1,0 +1,52 @@
+"""A very small model of our own and its tokenizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rsground.models.tower_lm import TowerLM, TowerLMConfig
+from rsground.models.tower_lm.tokenizer import make_tokenizer
+
+TOWER: dict[str, Any] = {
+    "vision_config": {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "layer_type": "basic"},
+    "image_size": 64,
+    "fpn_width": 8,
+    "dense_width": 8,
+    "objects": 6,
+    "grid": 2,
+}
+TEXT: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 1024,
+}
+WORDS = ["the large white ship left of the pier", "a small red car", "all storage tanks", "where is it"] * 4
+
+
+def tokenizer() -> Any:
+    """A tokenizer of a few words."""
+    return make_tokenizer(WORDS, ["Where is ", "[SEG]"], size=320)
+
+
+def model(words: Any, seed: int = 0) -> TowerLM:
+    """Random weights, large enough that everything matters."""
+    torch.manual_seed(seed)
+    text = {
+        **TEXT,
+        "vocab_size": -(-len(words) // 16) * 16,
+        "tie_word_embeddings": True,
+        "pad_token_id": words.pad_token_id,
+        "bos_token_id": words.bos_token_id,
+        "eos_token_id": words.eos_token_id,
+    }
+    made = TowerLM(TowerLMConfig(**TOWER, text_config=text)).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            if weight.dim() > 1:
+                weight.normal_(std=1.0 / weight[0].numel() ** 0.5)
+    return made

@@ -1,0 +1,97 @@
+"""Scenes kept on disk; the three stages of a small system, end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small import TEXT, TOWER
+
+from rsground.datasets.scenes import Scene
+from rsground.models.folder import read_card
+from rsground.models.grounder import Grounder
+from rsground.models.training import language_setup, stage_refer
+from rsground.models.training.objects import objects_of
+from rsground.models.training.recipe import read_recipe
+from rsground.models.training.running import run_recipe
+from rsground.models.training.scene_cache import scene_cache
+from rsground.models.training.ways import Ways, training_in
+from rsground.regions import mask_of
+from rsground.registry import registry
+from rsground.types import Task
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+
+
+def test_cached_scenes_are_the_scenes(tmp_path: Path) -> None:
+    book = scene_cache(tmp_path / "book", count=3, first=5, seed=2, size=64, workers=1)
+    assert book.images.shape == (3, 64, 64, 3)
+    for at in range(3):
+        scene = Scene(2, 5 + at, 64)
+        np.testing.assert_array_equal(book.images[at], scene.render())
+        np.testing.assert_array_equal(book.objects[at].boxes, objects_of(scene.graph).boxes)
+        things = (*scene.graph.objects, *scene.graph.places)
+        for sample, (text, meant) in zip(book.samples(at, Task.MASK), book.expressions[at], strict=True):
+            assert (sample.expression, sample.task) == (text, Task.MASK)
+            for region, number in zip(sample.targets or (), meant, strict=True):
+                np.testing.assert_allclose(region.hbb, things[number].hbb, rtol=1e-5)
+                np.testing.assert_array_equal(mask_of(region, (64, 64)), mask_of(things[number].region, (64, 64)))
+    stamp = (tmp_path / "book" / "images.npy").stat().st_mtime_ns
+    again = scene_cache(tmp_path / "book", count=3, first=5, seed=2, size=64, workers=1)
+    assert (tmp_path / "book" / "images.npy").stat().st_mtime_ns == stamp, "drawn once"
+    assert again.expressions == book.expressions
+    other = scene_cache(tmp_path / "book", count=2, first=5, seed=3, size=64, workers=1)
+    assert len(other) == 2
+    assert not np.array_equal(other.images[0], book.images[0])
+
+
+def write(folder: Path, name: str, **tables: dict[str, Any] | str) -> Path:
+    """A recipe of literals."""
+
+    def value(it: Any) -> str:
+        if isinstance(it, dict):
+            return "{" + ", ".join(f"{key} = {value(each)}" for key, each in it.items()) + "}"
+        return (
+            f"[{', '.join(map(value, it))}]" if isinstance(it, list) else f'"{it}"' if isinstance(it, str) else f"{it}"
+        )
+
+    made = {**tables, "schedule": {"steps": 3, "batch": 2, "warmup": 1, "save_every": 2}}
+    made["data"] = {"kind": "scenes", "count": 4, "size": 64, "workers": 1}
+    (folder / f"{name}.toml").write_text("\n".join(f"{key} = {value(each)}" for key, each in made.items()))
+    return folder / f"{name}.toml"
+
+
+@pytest.mark.skipif("geoground" not in registry().offers("head"), reason="needs the head of rsground-textmask")
+def test_dense_then_refer_then_answer_to_a_grounder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def few(data: Any) -> dict[str, Any]:
+        return {**data, "first": 1 << 30, "count": 2}
+
+    monkeypatch.setattr(stage_refer, "unseen", few)
+    monkeypatch.setattr(language_setup, "_CHECKED", 1)
+    write(tmp_path, "tower", stage="dense", model=TOWER)
+    heads = [{"name": "geoground", "tasks": ["hbb", "mask"]}]
+    write(
+        tmp_path,
+        "words",
+        stage="refer",
+        init="tower",
+        model={"vocabulary": 320, **TEXT},
+        options={"heads": heads, "each": 3},
+    )
+    recipe = write(
+        tmp_path, "boxes", stage="answer", init="words", head={"name": "geoground"}, options={"each": 2, "longest": 300}
+    )
+    with training_in(Ways("cpu", quiet=True)):
+        out = run_recipe(read_recipe(recipe), tmp_path / "runs")
+    assert out == tmp_path / "runs" / "boxes" / "out"
+    assert (tmp_path / "runs" / "words" / "best.pth").is_file()
+    card = read_card(out)
+    assert (card.head.name, card.backbone.name, card.training["steps"]) == ("geoground", "transformers", 3)
+    image = Scene(0, 0, 64).render()
+    with Grounder.from_pretrained(out, device="cpu") as grounder:
+        for task in ("hbb", "obb", "mask"):
+            found = grounder.ground(image, "the red ship", task)
+            assert found.error is None
+            assert found.text, "an untaught model says something of the form, when decoding is constrained"
