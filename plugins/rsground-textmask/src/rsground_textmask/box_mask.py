@@ -5,6 +5,7 @@ A grid over the whole image spends its cells on background; a grid over the obje
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rsground.codecs import BoxMask, Codec, Grammar, TextBox
@@ -12,7 +13,7 @@ from rsground.contracts import TextHead
 from rsground.regions import unmap_region
 from rsground.types import Generation, Prediction, Sample, Task, View
 from rsground_textmask import prompts
-from rsground_textmask.refinement import refine
+from rsground_textmask.refinement import Hints, check_hints, refined
 
 
 class BoxMaskHead(TextHead):
@@ -20,12 +21,17 @@ class BoxMaskHead(TextHead):
 
     Args:
         box_resolution: steps of a box coordinate.
+        refine: as of :class:`rsground_textmask.geoground.GeoGroundHead`; the box is the one that was written.
         options: further options of :class:`rsground.codecs.BoxMask` (``resolution``, ``downsample`` ...).
+
+    Raises:
+        UnknownNameError: no such way to refine.
     """
 
     tasks = frozenset({Task.HBB, Task.MASK})
 
-    def __init__(self, box_resolution: int = 1000, **options: Any) -> None:
+    def __init__(self, box_resolution: int = 1000, refine: Hints = "box+mask", **options: Any) -> None:
+        self._refine = check_hints(refine)
         self.codecs: dict[Task, Codec] = {Task.HBB: TextBox(resolution=box_resolution), Task.MASK: BoxMask(**options)}
 
     def _ask(self, sample: Sample) -> str:
@@ -41,9 +47,13 @@ class BoxMaskHead(TextHead):
         """Valid answers for the sample's task."""
         return self.codecs[sample.task].grammar(view.size)
 
+    def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
+        """The answer in the original image's pixels, masks refined where the system has a segmenter."""
+        found = super().read(generation, sample, view)
+        if self.segmenter is None or sample.task is not Task.MASK:
+            return found
+        return replace(found, regions=refined(self.segmenter, found.regions, view, self._refine))
+
     def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         reading = self.codecs[sample.task].read(generation.text, view.size)
-        regions = reading.regions
-        if self.segmenter is not None and sample.task is Task.MASK and regions:
-            regions = refine(self.segmenter, view.images[-1], regions)
-        return Prediction(regions=regions, issues=reading.issues, parsed=reading.parsed)
+        return Prediction(regions=reading.regions, issues=reading.issues, parsed=reading.parsed)

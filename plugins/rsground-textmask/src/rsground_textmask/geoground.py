@@ -7,14 +7,16 @@ section 3. No code was released; where the paper leaves a choice open it is an o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from rsground.codecs import Codec, Grammar, TextBox, TextMask, TextOBB
 from rsground.contracts import TextHead, Training
+from rsground.errors import UnknownNameError
 from rsground.regions import unmap_region
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 from rsground_textmask import prompts
-from rsground_textmask.refinement import refine
+from rsground_textmask.refinement import Hints, check_hints, refined
 from rsground_textmask.signals import AllSignals
 from rsground_textmask.supervision import Supervision
 
@@ -34,8 +36,12 @@ class GeoGroundHead(TextHead):
         signals: ``"task"`` asks for the task's signal; ``"all"`` asks for box, oriented box and mask in one answer,
             which the ``bcs`` metric needs (ours; the paper asks three times).
         supervision: ``"base"``, ``"pal"``, ``"ggl"`` or ``"hybrid"`` (both, as in the paper's table 6).
+        refine: what a segmenter, when the system has one, is told to refine a mask from: ``"box+mask"``, the grid and
+            its box (paper: "HBB and coarse mask to prompt SAM", details open), ``"box"`` or ``"mask"`` alone. It looks
+            at the image that tiles were cut from.
 
-    A segmenter, when the system has one, refines masks from the coarse grid and its box (paper: SAM, details open).
+    Raises:
+        UnknownNameError: no such option.
     """
 
     tasks = frozenset({Task.HBB, Task.OBB, Task.MASK})
@@ -49,7 +55,10 @@ class GeoGroundHead(TextHead):
         convention: Literal["oc", "le90", "le135"] = "oc",
         signals: Literal["task", "all"] = "task",
         supervision: Literal["base", "pal", "ggl", "hybrid"] = "hybrid",
+        refine: Hints = "box+mask",
     ) -> None:
+        if signals not in ("task", "all"):
+            raise UnknownNameError("signals", signals, ("task", "all"))
         together = AllSignals(
             TextBox(resolution=box_resolution),
             TextOBB(resolution=obb_resolution, convention=convention),
@@ -58,6 +67,7 @@ class GeoGroundHead(TextHead):
         self.codecs: Mapping[Task, Codec] = together.codecs
         self._all = together if signals == "all" else None
         self._supervision = Supervision(self.codecs, supervision)
+        self._refine = check_hints(refine)
 
     def _ask(self, sample: Sample) -> str:
         if self._all is not None:
@@ -78,12 +88,17 @@ class GeoGroundHead(TextHead):
         if sample.targets:
             yield from self._supervision.pairs(sample.expression, _seen(sample, view), view.size, rng)
 
+    def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
+        """The answer in the original image's pixels, masks refined where the system has a segmenter."""
+        found = super().read(generation, sample, view)
+        if self.segmenter is None or sample.task is not Task.MASK:
+            return found
+        keep_box = self._all is not None  # as written: the agreement of the signals is what is asked for
+        return replace(found, regions=refined(self.segmenter, found.regions, view, self._refine, keep_box=keep_box))
+
     def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         reading = self._codec(sample).read(generation.text, view.size)
-        regions, issues = reading.regions, reading.issues
-        if self.segmenter is not None and sample.task is Task.MASK and regions:
-            regions = refine(self.segmenter, view.images[-1], regions)
-        return Prediction(regions=regions, issues=issues, parsed=reading.parsed)
+        return Prediction(regions=reading.regions, issues=reading.issues, parsed=reading.parsed)
 
     def _codec(self, sample: Sample) -> Codec:
         return self._all if self._all is not None else self.codecs[sample.task]
