@@ -154,9 +154,7 @@ class _Runner(Runner):  # type: ignore[misc]
         if not self.distributed:
             return model
         ids = None if device.type == "cpu" else [device.index]
-        return MMDistributedDataParallel(
-            module=model, device_ids=ids, broadcast_buffers=False, find_unused_parameters=True
-        )
+        return MMDistributedDataParallel(module=model, device_ids=ids, find_unused_parameters=True)
 
 
 class Steps(IterBasedTrainLoop):  # type: ignore[misc]

@@ -31,7 +31,7 @@ def some_objects(count: int = 9, seed: int = 0) -> Objects:
     for number in range(count):
         centre = (21 + 42 * (number % 3) + dice.uniform(-3, 3), 21 + 42 * (number // 3) + dice.uniform(-3, 3))
         quads.append(rotated(centre, dice.uniform(8, 26), dice.uniform(6, 24), dice.uniform(0, 90)))
-    corners = np.array(quads, dtype=np.float32)
+    corners = np.array(quads, dtype=np.float32).reshape(-1, 4, 2)
     boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
     numbers = np.arange(count, dtype=np.int64)
     return Objects(boxes, corners, numbers % 20, numbers % 11, numbers)

@@ -62,7 +62,7 @@ def test_packed_lessons_equal_each_lesson_alone(parts: tuple[Any, Any, Any]) -> 
             said = alone[-len(wanted) :].log_softmax(-1)
             summed -= float(said.gather(1, wanted[:, None]).sum())
             asked += len(wanted)
-    plain = SoftNumbers({}, small.config.text_config.vocab_size)
+    plain = SoftNumbers({0: 4}, small.config.text_config.vocab_size)
     states = run_packed(small, found, packed)
     assert float(text_loss(small, states, packed, plain)) == pytest.approx(summed / asked, rel=1e-4)
 
@@ -122,7 +122,7 @@ def test_soft_numbers_forgive_neighbours() -> None:
     torch.testing.assert_close(mixed[1:], soft(words, others))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_comes_back(text: str) -> None:
     found = WORDS.decode(list(ids(text)), skip_special_tokens=False, clean_up_tokenization_spaces=False)
