@@ -51,8 +51,8 @@ def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None =
     """Build and join the parts of a system.
 
     A part whose constructor has a parameter ``checkpoint`` is given the system's. The segmenter is set on the head
-    first; then ``head.bind(backbone)`` is called, where the head has it. Last, parts that are torch modules are put in
-    evaluation mode.
+    first; then ``head.bind(backbone)`` is called, where the head has it, and ``step.listen(head)`` of
+    preprocessors that have that. Last, parts that are torch modules are put in evaluation mode.
 
     Args:
         description: ``head``, ``backbone``, ``segmenter`` (or None) and ``preprocess`` (a list), each
@@ -88,6 +88,9 @@ def assemble(description: Mapping[str, Any], offered: Mapping[str, Any] | None =
     bind = getattr(head, "bind", None)
     if bind is not None:
         bind(backbone)
+    for step in steps:
+        if hasattr(step, "listen"):  # a step that asks the model about the image uses the head's own words
+            step.listen(head)
     for part in built:
         if hasattr(part, "eval") and hasattr(part, "train"):  # a torch module; those are born in training mode
             part.eval()

@@ -52,7 +52,7 @@ def test_exports_match_their_type_checking_mirror() -> None:
 
 
 def test_core_never_imports_torch() -> None:
-    """No module outside rsground.models names torch at import time, so the core runs inside any plugin's environment."""
+    """Outside rsground.models nothing names torch at import time, so the core runs in any plugin's environment."""
     import ast
     from pathlib import Path
 

@@ -14,6 +14,7 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
+from rsground.assembly import locate
 from rsground.errors import CheckpointError
 from rsground.models.state import Weights
 
@@ -29,7 +30,7 @@ def hub_folder(checkpoint: str | Path, part: str = "backbone") -> Path:
     Raises:
         CheckpointError: neither does.
     """
-    folder = Path(checkpoint)
+    folder = locate(checkpoint)
     for found in (folder / part, folder):
         if (found / "config.json").is_file():
             return found

@@ -1,8 +1,8 @@
 """From dense predictions to visual tokens: the strongest peaks and all that is known of them, then a grid of context.
 
 A peak says in numbers where its object is (upright box, corners, sides, angle), each number written in the sinusoidal
-code that the tokens of the numbers 0 to 1000 start from, so that "the left edge of this object" and "the word 437" begin
-in one space.
+code that the tokens of the numbers 0 to 1000 start from, so that "the left edge of this object" and "the word 437"
+begin in one space.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
     Args:
         model: the model.
         soft: how numbers are taught.
-        head: the paradigm whose answers are taught; None to teach pointing alone.
+        heads: the paradigms whose answers are taught, together; none to teach pointing alone.
         book: the training images, for heads that look at them.
         pointing: weight of the pointer's loss.
     """
@@ -53,15 +53,16 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         self,
         model: TowerLM,
         soft: SoftNumbers | None = None,
-        head: Head | None = None,
+        heads: Sequence[Head] = (),
         book: Any = None,
         pointing: float = 1.0,
     ) -> None:
         super().__init__()
         self.model, self.soft, self.book, self.pointing = model, soft, book, pointing
         self.model.tower.requires_grad_(False)
-        self.head = head  # a module where it is a TokenHead, and then trained along
-        trained = head.trainable() if hasattr(head, "trainable") else ()
+        self.heads = list(heads)
+        self.readers = nn.ModuleList(head for head in heads if isinstance(head, nn.Module))  # trained along
+        trained = [each for head in heads if hasattr(head, "trainable") for each in head.trainable()]
         beside = [parameter for name, parameter in trained if name.startswith("segmenter.")]
         self.beside = nn.ParameterList(beside)  # what a head trains of its segmenter, which is no part of it
 
@@ -78,25 +79,29 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         losses = {"loss_pointer": self.pointing * pointer_loss(self.model, states, packed)}
         with torch.no_grad():
             losses["accuracy"] = pointer_accuracy(self.model, states, packed)
-        if self.head is not None and self.soft is not None and (packed.labels >= 0).any():
+        if self.soft is not None and (packed.labels >= 0).any():
             losses["loss_text"] = text_loss(self.model, states, packed, self.soft)
-        if isinstance(self.head, TokenHead):
-            losses.update(self._read(self.head, states, packed, images))
+        for number, head in enumerate(self.heads):
+            if isinstance(head, TokenHead):
+                losses.update(self._read(number, head, states, packed, images))
         return losses
 
-    def _read(self, head: TokenHead, states: Tensor, packed: Packed, images: Sequence[int]) -> dict[str, Tensor]:
-        """The losses a head takes on the states of its tokens."""
+    def _read(
+        self, number: int, head: TokenHead, states: Tensor, packed: Packed, images: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """The losses a head takes on the states of its tokens, by the head's number."""
         visual = states.shape[1] - packed.ids.shape[1]
         samples, views, hidden = [], [], []
-        seen = [self.book.view(number) for number in images]  # one each, so that heads can tell them apart
+        seen = [self.book.view(each) for each in images]  # one each, so that heads can tell them apart
         for lesson, (row, _), start in zip(packed.lessons, packed.asks.tolist(), packed.starts.tolist(), strict=True):
-            assert lesson.sample is not None
+            if lesson.head != number or lesson.sample is None:
+                continue
             fed = states[row, visual + start : visual + start + len(lesson.answer)]
             samples.append(lesson.sample)
             views.append(seen[row])
             hidden.append(fed[_wanted(head, lesson)])
-        made = head.loss(hidden, samples, views)
-        return {f"loss_{name}": value for name, value in made.items()}
+        made = head.loss(hidden, samples, views) if samples else {}
+        return {f"loss_{number}_{name}": value for name, value in made.items()}
 
 
 def _wanted(head: TokenHead, lesson: Lesson) -> list[int]:

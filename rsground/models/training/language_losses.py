@@ -11,16 +11,23 @@ from rsground.models.training.packing import Packed
 
 
 def pointer_loss(model: TowerLM, states: Tensor, packed: Packed) -> Tensor:
-    """Binary cross-entropy of "this visual token shows what is meant", per lesson.
+    """How far the pointer is from what is meant, per lesson: which token it is, and for each token whether it is.
 
-    A token that is meant weighs as much as it takes to make one lesson's tokens count alike on both sides.
+    The first part is the cross-entropy of a softmax over the visual tokens and "none of them" (whose score is zero),
+    any token that is meant being right; the second the binary cross-entropy summed over the tokens, a tenth of it.
+    Lessons whose targets no visual token shows teach nothing here.
     """
     rows, columns = packed.asks.unbind(1)
     visual = packed.meant.shape[1]
-    scores = model.pointer(states[rows, visual + columns], states[:, :visual][rows])
-    wanted = packed.meant.to(scores.dtype)
-    each = F.binary_cross_entropy_with_logits(scores, wanted, reduction="none")
-    return each.sum(1).mean() / 4
+    shown = packed.meant.any(1)
+    taught = shown | torch.tensor([not lesson.targets for lesson in packed.lessons])
+    scores = model.pointer(states[rows, visual + columns], states[:, :visual][rows])[taught]
+    meant, shown = packed.meant[taught], shown[taught]
+    each = F.binary_cross_entropy_with_logits(scores, meant.to(scores.dtype), reduction="none").sum(1)
+    scores = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1)
+    right = torch.cat([meant, ~shown[:, None]], 1)
+    which = scores.logsumexp(1) - scores.masked_fill(~right, -torch.inf).logsumexp(1)
+    return (which + each / 10).sum() / max(len(scores), 1)
 
 
 def pointer_accuracy(model: TowerLM, states: Tensor, packed: Packed) -> Tensor:

@@ -48,11 +48,13 @@ class Chances:
     Attributes:
         each: lessons an image.
         longest: most tokens of an answer; questions with longer ones are passed over.
+        room: most tokens of all lessons of an image together; what does not fit is left for another time.
         write: whether answers are taught; otherwise only pointing.
     """
 
     each: int = 12
     longest: int = 400
+    room: int = 1000
     write: bool = True
 
 
@@ -87,17 +89,21 @@ class SceneLessons:
         return len(self.scenes)
 
     def __getitem__(self, at: int) -> tuple[int, list[Lesson]]:
-        """The scene's number and its lessons."""
+        """The scene's number and its lessons, all of one head: what a head looks at, it looks at once."""
+        number = int(self.rng.integers(len(self.heads)))
         samples = self.scenes.samples(at, Task.HBB)
         picked = self.rng.permutation(len(samples))[: self.chances.each].tolist()
-        lessons = [self._lesson(samples[number], self.scenes.expressions[at][number][1]) for number in picked]
-        return at, [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
+        told = self.scenes.expressions[at]
+        lessons = [self._lesson(number, samples[each], told[each][1]) for each in picked]
+        short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
+        used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
+        return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]
 
-    def _lesson(self, sample: Sample, targets: Sequence[int]) -> Lesson:
-        head, tasks = self.heads[int(self.rng.integers(len(self.heads)))]
+    def _lesson(self, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
+        head, tasks = self.heads[number]
         sample = replace(sample, task=tasks[int(self.rng.integers(len(tasks)))])
         view = blank(sample)
         prompt = head.prompt(replace(sample, targets=None), view)
         if prompt.answer is None and not self.chances.write:
-            return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample)
-        return self.speller.lesson(prompt, head.target(sample, view), targets, sample)
+            return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample, head=number)
+        return replace(self.speller.lesson(prompt, head.target(sample, view), targets, sample), head=number)

@@ -27,6 +27,7 @@ class Lesson:
         targets: numbers of the objects meant, as in the image's list of objects.
         forced: whether the answer is given, not learned: its tokens are fed and nothing is asked.
         sample: what it came from, for heads that read states.
+        head: number of the head that asks, among those trained together.
     """
 
     prompt: tuple[int, ...]
@@ -34,6 +35,7 @@ class Lesson:
     targets: tuple[int, ...]
     forced: bool = False
     sample: Sample | None = None
+    head: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A referring set in the REFER form as training images: resized pixels, all instances, expressions with their targets."""
+"""A referring set in the REFER form as training images: resized pixels, all instances, expressions and their targets."""
 
 from __future__ import annotations
 
@@ -124,5 +124,3 @@ def _quad(region: Region) -> Quad:
 
 def _resized(image: ImageRef, size: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(read_image(image)).resize((size, size), Image.Resampling.BILINEAR))
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,35 +56,46 @@ class Trainee:
 
 
 def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
-    """Train, and answer the system's folder."""
+    """Train, and answer the system's folder; with several heads, the folder of their systems' folders."""
     if init is None:
         raise SuiteError("stage 'answer' starts from a model that knows what is meant: say init = \"the refer recipe\"")
     model, tokenizer = resume_from(init)
-    ((head, tasks),) = heads_of([recipe.head])
-    segmenter = recipe.segmenter.get("name")
-    if segmenter is not None:
-        head.segmenter = load("segmenter", segmenter, **recipe.segmenter.get("options", {}))
-    if hasattr(head, "bind"):
-        head.bind(Trainee(model, tokenizer))
+    said = [dict(each) for each in recipe.options.get("heads", ())] or [
+        {**recipe.head, "segmenter": recipe.segmenter or None}
+    ]
+    asked = heads_of(said)
+    for each, (head, _) in zip(said, asked, strict=True):
+        _assemble(head, each.get("segmenter"), Trainee(model, tokenizer))
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache)
-    chances = Chances(each=int(recipe.options.get("each", 12)), longest=int(recipe.options.get("longest", 400)))
-    speller = Speller(tokenizer)
+    drawn = {name: int(recipe.options[name]) for name in ("each", "longest", "room") if name in recipe.options}
+    chances = Chances(**drawn)
     soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))
-    language = LanguageModel(model, soft, head, book, recipe.options.get("pointing", 0.3))
+    language = LanguageModel(model, soft, [head for head, _ in asked], book, recipe.options.get("pointing", 0.3))
     train(
         language,
-        SceneLessons(book, [(head, tasks)], speller, chances, recipe.seed),
+        SceneLessons(book, asked, Speller(tokenizer), chances, recipe.seed),
         PackLessons(facts, tokenizer.eos_token_id),
         recipe.schedule,
         work,
         seed=recipe.seed,
     )
-    return export(recipe, head, model, tokenizer, work / "out")
+    out = work / "out"
+    places = [out if len(said) == 1 else out / each["name"] for each in said]
+    for each, (head, _), place in zip(said, asked, places, strict=True):
+        export(recipe, each, head, model, tokenizer, place)
+    return out
 
 
-def export(recipe: Recipe, head: Head, model: Any, tokenizer: Any, out: Path) -> Path:
-    """Write the system's folder: backbone, head, segmenter, card."""
+def _assemble(head: Head, segmenter: Mapping[str, Any] | None, trainee: Trainee) -> None:
+    if segmenter is not None:
+        head.segmenter = load("segmenter", segmenter["name"], **segmenter.get("options", {}))
+    if hasattr(head, "bind"):
+        head.bind(trainee)
+
+
+def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, tokenizer: Any, out: Path) -> Path:
+    """Write one system's folder: backbone, head, segmenter, card."""
     import torch
 
     save_model(model.to(torch.float16), tokenizer, out / "backbone")
@@ -93,20 +105,24 @@ def export(recipe: Recipe, head: Head, model: Any, tokenizer: Any, out: Path) ->
     segmenter = None
     if head.segmenter is not None:
         head.segmenter.save(out / "segmenter")  # type: ignore[attr-defined]
-        segmenter = PartCard(recipe.segmenter["name"])
+        segmenter = PartCard(said["segmenter"]["name"])
+    training = {
+        "recipe": "" if recipe.path is None else recipe.path.name,
+        "seed": recipe.seed,
+        "data": dict(recipe.data),
+        "steps": recipe.schedule.steps,
+        "images a step": recipe.schedule.batch,
+        "questions an image": int(recipe.options.get("each", 12)),
+        "heads trained together": max(len(recipe.options.get("heads", ())), 1),
+    }
     card = Card(
-        name=str(recipe.options.get("system", f"tiny/{recipe.head['name']}")),
-        summary=recipe.summary,
-        head=PartCard(recipe.head["name"], recipe.head.get("options", {})),
+        name=str(said.get("system", f"tiny/{said['name']}")),
+        summary=str(said.get("summary", recipe.summary)),
+        head=PartCard(said["name"], said.get("options", {})),
         backbone=PartCard("transformers", {"dtype": "float32"}),
         segmenter=segmenter,
         tokens=tuple(getattr(head, "special_tokens", ())),
-        training={
-            "recipe": "" if recipe.path is None else recipe.path.name,
-            "seed": recipe.seed,
-            "data": dict(recipe.data),
-            "steps": recipe.schedule.steps,
-        },
+        training=training,
         licence="Apache-2.0",
     )
     write_card(out, card)

@@ -118,7 +118,7 @@ class Sam2Segmenter(Segmenter):
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ShapeError(f"sam2 encodes (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
-        raw = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)[None].float() / 255
+        raw = torch.from_numpy(np.array(image)).to(self.device).permute(2, 0, 1)[None].float() / 255
         square = (self.image_size, self.image_size)
         if raw.shape[-2:] != square:
             raw = F.interpolate(raw, square, mode="bilinear", align_corners=False, antialias=True)

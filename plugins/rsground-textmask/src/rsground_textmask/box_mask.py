@@ -35,6 +35,8 @@ class BoxMaskHead(TextHead):
         self.codecs: dict[Task, Codec] = {Task.HBB: TextBox(resolution=box_resolution), Task.MASK: BoxMask(**options)}
 
     def _ask(self, sample: Sample) -> str:
+        if sample.task is Task.MASK:
+            return prompts.BOX_AND_MASK.format(phrase=sample.expression.strip())
         return prompts.question(sample.task, sample.expression)
 
     def target(self, sample: Sample, view: View) -> str:

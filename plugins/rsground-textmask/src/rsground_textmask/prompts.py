@@ -16,6 +16,9 @@ QUESTIONS: Mapping[Task, str] = {
 ALL_SIGNALS = "Output the bounding box, the oriented bounding box and the mask of <ref>{phrase}</ref>"
 """Ours: one question for the three signals at once, so that their agreement can be scored on one answer."""
 
+BOX_AND_MASK = "Output the bounding box and the mask of <ref>{phrase}</ref>"
+"""Ours: what ``box-mask`` asks for a mask, so that one model can learn both forms."""
+
 GIVEN: Mapping[Task, str] = {
     Task.HBB: "its bounding box {signal}",
     Task.OBB: "its oriented bounding box {signal}",
