@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "report": ("rsground.cli.report", "write the report of a run: HTML, Markdown, LaTeX, CSV, JSON"),
     "data": ("rsground.cli.data", "check data sets, and make referring sets from instance annotations"),
     "list": ("rsground.cli.list", "list what is registered: heads, data sets, metrics, codecs ..."),
-    "plugins": ("rsground.cli.plugins", "list plugins, write a new one, check one against its contracts"),
+    "plugins": ("rsground.cli.plugins", "list, write, check plugins; install one into an environment of its own"),
     "doctor": ("rsground.cli.doctor", "tell what works here and what does not, and why"),
 }
 """Command → (module, one-line help)."""

@@ -1,4 +1,4 @@
-"""List plugins, write a new one, check one against its contracts."""
+"""List plugins, write a new one, check one against its contracts, install one apart from the others."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import argparse
 import json
 from typing import Any
 
+from rsground.cli import plugins_env
+
 EPILOG = """examples:
   rsground plugins list
   rsground plugins new rsground-myhead        a working head plugin with tests, in ./rsground-myhead
   rsground plugins check rsground-textmask    run the conformance kit and print what it breaks
+  rsground plugins install rsground-mmrotate --env mmr    into an environment of its own: its head is mmrotate@mmr
+  rsground plugins remove mmr
 """
 
 
@@ -24,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = commands.add_parser("check", help="run the conformance kit on an installed plugin (needs rsground[test])")
     check.add_argument("dist", help="distribution or entry-point name; 'all' for everything installed")
     check.add_argument("-v", "--verbose", action="store_true", help="name every law that was checked")
+    plugins_env.add_parsers(commands)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
         from rsground.testing.check import check_plugin
 
         return check_plugin(args.dist, verbose=args.verbose)
+    if args.action in plugins_env.ACTIONS:
+        return plugins_env.run(args)
     return _list(as_json=args.json)
 
 
@@ -75,6 +82,9 @@ def _rows() -> list[dict[str, Any]]:
         else:
             state = "; ".join(why for name, why in found.broken.items() if name.split(" ")[0] == plugin) or "ready"
         rows.append({"plugin": plugin, "distribution": distribution, "offers": offers, "state": state})
+    for name, why in found.broken.items():
+        if name.startswith("@"):  # an environment that cannot be used offers nothing
+            rows.append({"plugin": name, "distribution": "environment", "offers": {}, "state": why})
     return rows
 
 

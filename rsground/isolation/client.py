@@ -78,7 +78,7 @@ class Client:
         if not samples:
             return []
         try:
-            return self._ground(samples)
+            return self._with_room(samples, self._ground(samples))
         except CallError as error:
             if len(samples) == 1:
                 return [Prediction.failure(str(error))]
@@ -89,6 +89,14 @@ class Client:
             if len(samples) == 1:
                 return [Prediction.failure(describe(error))]
         return [self._alone(sample) for sample in samples]
+
+    def _with_room(self, samples: Sequence[Sample], found: list[Prediction]) -> list[Prediction]:
+        """The answers; those that memory was too short for asked once more, each in a worker that is new."""
+        for place, sample in enumerate(samples):
+            if (found[place].error or "").startswith("MemoryError") and self._worker is not None:
+                self._worker.kill()  # what earlier samples have left behind is not this one's fault
+                found[place] = self._again(sample, MemoryError(found[place].error))
+        return found
 
     def _alone(self, sample: Sample) -> Prediction:
         (found,) = self.answer([sample])

@@ -39,7 +39,8 @@ class WildHead(TextHead):
 
     def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         text = generation.text
-        if self.how and self.at in (-1, int(sample.expression.split()[-1])) and not self._has_been():
+        wanted = self.at == -1 or sample.expression == f"thing {self.at}"
+        if self.how and wanted and not self._has_been():
             text = getattr(self, "_" + self.how.replace("-", "_"))(text) or text
         if self.note:
             with Path(self.note).open("a", encoding="utf-8") as stream:
