@@ -99,11 +99,13 @@ class GeoRsmllmHead(TextHead):
 
     def prompt(self, sample: Sample, view: View) -> Prompt:
         """The question; what depends on the view is written in its pixels: a region to describe, candidates."""
-        made = super().prompt(sample, view)
+        return replace(super().prompt(sample, view), text=self._worded(sample, view))
+
+    def _worded(self, sample: Sample, view: View) -> str:
         if sample.task is Task.REGION_CAPTION:
-            return replace(made, text=self._refer(sample, view, sample.task))
+            return self._refer(sample, view, sample.task)
         state = chained(view)
-        return made if state is None or state.plain else replace(made, text=self._step(sample, view, state))
+        return self._ask(sample) if state is None or state.plain else self._step(sample, view, state)
 
     def _ask(self, sample: Sample) -> str:
         if sample.task is Task.REGION_CAPTION:
@@ -139,7 +141,7 @@ class GeoRsmllmHead(TextHead):
 
     def training_pairs(self, sample: Sample, view: View, rng: np.random.Generator) -> Iterable[Training]:
         """The plain pair, its reversal where that is true, and the steps of its chain where they are asked for."""
-        plain = Training(prompt=self.prompt(sample, view).text, answer=self.target(sample, view))
+        plain = Training(prompt=self._worded(sample, view), answer=self.target(sample, view))
         yield plain
         reverse = cyclic.reverse(sample) if self._cyclic else None
         if reverse is not None:
