@@ -139,7 +139,6 @@ class Pool:
         self._again: deque[Task] = deque()
         self._deaths = 0
         self._number = 0
-        self._suspects: set[tuple[int, int]] = set()  # answers, as (job, place), that a worker died over already
         self._workers: list[Worker] = []
         try:
             for _ in range(workers):
@@ -215,10 +214,7 @@ class Pool:
         yield held.task, report
 
     def _died(self, worker: Worker, reason: str) -> Iterator[Lost]:
-        """Start another worker. A batch is asked again one by one; one sample alone once more, then it is lost.
-
-        A worker may be killed for no fault of the sample's: by a person, by the system when memory is short.
-        """
+        """Start another worker; the call that was running is lost, a batch is asked again one by one."""
         self._deaths += 1
         running, number = int(worker.marker[0]), int(worker.marker[1])
         worker.kill()
@@ -227,13 +223,9 @@ class Pool:
         for held in worker.held.values():
             open_steps = [n for n in range(len(held.steps)) if n not in held.reported]
             if held.task.number == running and number in open_steps and len(held.steps[number].items) == 1:
-                step = held.steps[number]
-                answer = (step.job, held.task.items[step.items[0]].place)
+                open_steps.remove(number)
+                lost = Lost(held.task, held.steps[number], reason)
                 self._deaths = 0
-                if answer in self._suspects:
-                    open_steps.remove(number)
-                    lost = Lost(held.task, step, reason)
-                self._suspects.add(answer)
             self._again.extend(self._left(held, open_steps))
         if self._deaths >= _LIVES:
             raise WorkerError(
