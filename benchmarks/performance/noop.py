@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,11 +68,18 @@ class NoopHead(TextHead):
 
 
 class NoopBackbone(Backbone):
-    """Writes a constant."""
+    """Writes a constant, after a sleep of ``nap_s`` per prompt; dies over a batch of more than ``room`` (0: never)."""
 
     needs_pixels: ClassVar[bool] = False
 
+    def __init__(self, nap_s: float = 0.0, room: int = 0) -> None:
+        self.nap_s, self.room = nap_s, room
+
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
+        if 0 < self.room < len(prompts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.nap_s:
+            time.sleep(self.nap_s * len(prompts))
         return [Generation(text="1,1,50,50") for _ in prompts]
 
 

@@ -19,7 +19,7 @@ settings.register_profile("rsground", deadline=None, suppress_health_check=[Heal
 settings.load_profile("rsground")
 
 HERE = Path(__file__).parent
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_worker_niceness": "0"}
 LEFT = "ignore:subprocess .* is still running:ResourceWarning"
 """Ray ends its processes, and does not wait for them."""
 RAYS_OWN = ("ignore:.*:DeprecationWarning:ray", "ignore:.*:FutureWarning:ray", "ignore::ResourceWarning:ray", LEFT)
@@ -101,8 +101,8 @@ class Bench:
         )
 
     def entry(self, label: str, backbone: str = "writer", batch: int = 1, **options: Any) -> str:
-        """An entry of :meth:`suite`; the backbone may leave things in this folder."""
-        words = [f'name = "{backbone}"', f'folder = "{self.folder}"']
+        """An entry of :meth:`suite`; the backbone may leave things in this folder (no path, so no part of its key)."""
+        words = [f'name = "{backbone}"', f'folder = "at:{self.folder}"']
         for name, value in options.items():
             quoted = (
                 str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else value

@@ -73,7 +73,8 @@ class Writer(Backbone):
         busy_s: float = 0.0,
         diary: bool = False,
     ) -> None:
-        self.how, self.at, self.times, self.folder, self.busy_s, self.diary = how, at, times, folder, busy_s, diary
+        self.how, self.at, self.times, self.busy_s, self.diary = how, at, times, busy_s, diary
+        self.folder = folder.removeprefix("at:")
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         began = time.monotonic_ns()

@@ -8,7 +8,7 @@ import pytest
 
 from rsground.errors import WorkerError
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 def ray_with(**options: Any) -> str:

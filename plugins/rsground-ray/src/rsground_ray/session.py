@@ -37,6 +37,7 @@ def joined(address: str | None, cpus: float) -> Iterator[None]:
     address = address or os.environ.get("RAY_ADDRESS") or None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray would step back behind everything else: no latency then
     new = {} if address else _for_new(cpus)
     with _handlers_kept():
         try:
