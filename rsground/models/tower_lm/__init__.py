@@ -8,6 +8,6 @@ from rsground.models.tower_lm.processor import TowerLMProcessor
 
 AutoConfig.register(TowerLMConfig.model_type, TowerLMConfig, exist_ok=True)
 AutoModelForImageTextToText.register(TowerLMConfig, TowerLM, exist_ok=True)
-AutoProcessor.register(TowerLMConfig, TowerLMProcessor, exist_ok=True)
+AutoProcessor.register(TowerLMConfig, TowerLMProcessor, exist_ok=True)  # type: ignore[no-untyped-call]
 
 __all__ = ["TowerLM", "TowerLMConfig", "TowerLMProcessor"]

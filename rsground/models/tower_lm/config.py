@@ -45,7 +45,7 @@ COLOURS = (
 )
 
 
-class TowerLMConfig(PretrainedConfig):
+class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
     """A convolutional tower that finds objects, and a Llama that reads them.
 
     Args:

@@ -16,7 +16,7 @@ from rsground.models.tower_lm.facts import Facts, FactsEmbedding, code, facts, t
 from rsground.models.tower_lm.tower import Tower
 
 
-class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
     """Tower, visual tokens, Llama. The visual tokens of a prompt see each other; words see what stands before them."""
 
     config_class = TowerLMConfig
@@ -29,13 +29,15 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         super().__init__(config)
         self.tower = Tower(config)
         self.visual = FactsEmbedding(config)
-        self.language_model = LlamaForCausalLM(config.text_config)
+        text: Any = config.text_config
+        self.language_model: Any = LlamaForCausalLM(text)
         self.pointer = Pointer(config.text_config.hidden_size)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def get_input_embeddings(self) -> nn.Module:
         """The token table."""
-        return self.language_model.get_input_embeddings()
+        found: nn.Module = self.language_model.get_input_embeddings()
+        return found
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Another token table."""
@@ -43,7 +45,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
 
     def get_output_embeddings(self) -> nn.Module:
         """What scores the tokens."""
-        return self.language_model.get_output_embeddings()
+        found: nn.Module = self.language_model.get_output_embeddings()
+        return found
 
     def set_output_embeddings(self, value: nn.Module) -> None:
         """Another scorer."""
@@ -140,7 +143,7 @@ def seen(shown: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:
 @torch.no_grad()
 def begin_numbers(model: TowerLM, ids: dict[int, int]) -> None:
     """Start the tokens of the numbers 0 to 1000 (number → token id) from the code that boxes are written in."""
-    table = model.get_input_embeddings().weight
+    table: Any = model.get_input_embeddings().weight
     width = model.config.code_width
     numbers = torch.tensor(list(ids), dtype=torch.float32) / 1000
     scale = table.std() * 2

@@ -15,7 +15,7 @@ TEMPLATE = (
 """Pictures, the question, and the mark after which the model speaks."""
 
 
-class TowerLMProcessor(ProcessorMixin):  # type: ignore[misc]
+class TowerLMProcessor(ProcessorMixin):
     """Resizes pictures to the tower's square and spends ``visual_tokens`` placeholders on each.
 
     Args:
@@ -34,7 +34,7 @@ class TowerLMProcessor(ProcessorMixin):  # type: ignore[misc]
     ) -> None:
         self.visual_tokens = visual_tokens
         self.image_token = "<image>"
-        super().__init__(image_processor, tokenizer, chat_template=chat_template or TEMPLATE)
+        super().__init__(image_processor, tokenizer, chat_template=chat_template or TEMPLATE)  # type: ignore[no-untyped-call]
 
     def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> BatchFeature:
         """``input_ids``, ``attention_mask`` and, with images, ``pixel_values``."""

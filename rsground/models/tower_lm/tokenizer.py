@@ -7,6 +7,7 @@ back exactly.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -42,7 +43,7 @@ def make_tokenizer(texts: Iterable[str], phrases: Iterable[str] = (), size: int 
     core.train_from_iterator(texts, trainer)
     wholes = [*phrases, *runs(), *(str(number) for number in range(NUMBERS))]
     core.add_tokens([AddedToken(each, normalized=False) for each in dict.fromkeys(wholes)])
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core,
         pad_token="<pad>",
         bos_token="<s>",
@@ -60,4 +61,6 @@ def runs(longest: int = 32) -> list[str]:
 
 def number_ids(tokenizer: PreTrainedTokenizerFast) -> dict[int, int]:
     """Number → its token's id."""
-    return {number: int(tokenizer.convert_tokens_to_ids(str(number))) for number in range(NUMBERS)}
+    words = [str(number) for number in range(NUMBERS)]
+    ids: Any = tokenizer.convert_tokens_to_ids(words)
+    return {number: int(ident) for number, ident in enumerate(ids)}

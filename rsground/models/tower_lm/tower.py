@@ -8,6 +8,7 @@ predicts everything else about it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -48,7 +49,8 @@ class Tower(nn.Module):
     def __init__(self, config: TowerLMConfig) -> None:
         super().__init__()
         width, dense = config.fpn_width, config.dense_width
-        self.backbone = ResNetModel(config.vision_config)
+        vision: Any = config.vision_config
+        self.backbone = ResNetModel(vision)
         self.lateral = nn.ModuleList(nn.Conv2d(size, width, 1) for size in config.vision_config.hidden_sizes)
         self.merge = _conv(width, width)
         self.rise = nn.Conv2d(width, dense, 1)
@@ -56,10 +58,11 @@ class Tower(nn.Module):
         self.trunk = _conv(dense, dense)
         self.parts = (len(config.categories), len(config.colours), 4, 6)
         self.predict = nn.Conv2d(dense, _rounded(sum(self.parts)), 1)
-        nn.init.zeros_(self.predict.bias)
+        first = torch.zeros(self.predict.out_channels)
+        first[: self.parts[0]] = -5.0
         with torch.no_grad():
             self.predict.weight.mul_(0.1)
-            self.predict.bias[: self.parts[0]] = -5.0
+            self.predict.bias = nn.Parameter(first)
 
     def forward(self, pixels: Tensor) -> Dense:
         """Dense predictions of ``(B, 3, S, S)`` float pixels, normalised; S a multiple of 32."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def turned(image: NDArray[np.uint8], objects: Objects, attitude: int) -> tuple[N
     return np.ascontiguousarray(image), kept
 
 
-def collate(batch: list[tuple[NDArray[np.uint8], Objects]]) -> dict[str, Any]:
+def collate(batch: Sequence[tuple[NDArray[np.uint8], Objects]]) -> dict[str, Any]:
     """Normalised pixels and dense targets of a batch."""
     pixels = np.stack([image for image, _ in batch])
     return {"pixels": torch.from_numpy(pixels), "targets": dense_targets([each for _, each in batch], pixels.shape[1])}

@@ -99,4 +99,6 @@ def _oriented(quads: NDArray[np.float32], middle: NDArray[np.float64]) -> NDArra
     twice = 2 * np.arctan2(side[:, 1], side[:, 0])
     sides = np.log(np.maximum(np.sort(lengths, 1)[:, ::-1], 0.2))
     offset = quads.mean(1) - middle
-    return np.concatenate([offset, sides, np.sin(twice)[:, None], np.cos(twice)[:, None]], 1).astype(np.float32)
+    parts = [offset, sides, np.sin(twice)[:, None], np.cos(twice)[:, None]]
+    made: NDArray[np.float32] = np.concatenate(parts, 1).astype(np.float32)
+    return made

@@ -154,7 +154,8 @@ class _Runner(Runner):  # type: ignore[misc]
         if not self.distributed:
             return model
         ids = None if device.type == "cpu" else [device.index]
-        return MMDistributedDataParallel(module=model, device_ids=ids, find_unused_parameters=True)
+        wrapped: nn.Module = MMDistributedDataParallel(module=model, device_ids=ids, find_unused_parameters=True)
+        return wrapped
 
 
 class Steps(IterBasedTrainLoop):  # type: ignore[misc]

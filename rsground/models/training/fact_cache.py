@@ -52,7 +52,7 @@ def fact_cache(model: TowerLM, images: NDArray[np.uint8], objects: Sequence[Obje
     """Run the tower over ``(N, S, S, 3)`` uint8 images."""
     from rich.progress import track
 
-    model.eval()
+    model.train(False)
     found: list[Facts] = []
     for at in track(range(0, len(images), batch), "looking at the images"):
         pixels = normalised(torch.from_numpy(np.array(images[at : at + batch])))

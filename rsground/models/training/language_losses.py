@@ -27,7 +27,8 @@ def pointer_loss(model: TowerLM, states: Tensor, packed: Packed) -> Tensor:
     scores = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1)
     right = torch.cat([meant, ~shown[:, None]], 1)
     which = scores.logsumexp(1) - scores.masked_fill(~right, -torch.inf).logsumexp(1)
-    return (which + each / 10).sum() / max(len(scores), 1)
+    loss: Tensor = (which + each / 10).sum() / max(len(scores), 1)
+    return loss
 
 
 def pointer_accuracy(model: TowerLM, states: Tensor, packed: Packed) -> Tensor:
@@ -35,7 +36,8 @@ def pointer_accuracy(model: TowerLM, states: Tensor, packed: Packed) -> Tensor:
     rows, columns = packed.asks.unbind(1)
     visual = packed.meant.shape[1]
     scores = model.pointer(states[rows, visual + columns], states[:, :visual][rows])
-    return ((scores > 0) == packed.meant).all(1).float().mean()
+    share: Tensor = ((scores > 0) == packed.meant).all(1).float().mean()
+    return share
 
 
 class SoftNumbers:

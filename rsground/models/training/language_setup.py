@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, ViTImageProcessor
+from transformers import AutoTokenizer, ViTImageProcessor
 
 from rsground.contracts import Head
 from rsground.models.state import load_state
@@ -43,7 +43,7 @@ def heads_of(options: Sequence[Mapping[str, Any]]) -> list[tuple[Head, tuple[Tas
 
 
 def begin(
-    tower: Path, text: Mapping[str, Any], heads: Sequence[Head], book: SceneCache, seed: int
+    tower: Path, text: Mapping[str, Any], heads: Sequence[Head], book: SceneCache | ReferBook, seed: int
 ) -> tuple[TowerLM, Any]:
     """A model with a taught tower and an untaught language side, and its tokenizer."""
     torch.manual_seed(seed)
@@ -55,7 +55,8 @@ def begin(
     tokenizer = learn_vocabulary(heads, samples, int(text.get("vocabulary", 2048)))
     config = TowerLMConfig.from_pretrained(tower)
     sizes = {key: value for key, value in text.items() if key != "vocabulary"}
-    config.text_config = type(config.text_config)(
+    kind: Any = type(config.text_config)
+    config.text_config = kind(
         vocab_size=-(-len(tokenizer) // 16) * 16,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,
@@ -69,7 +70,7 @@ def begin(
     return model, tokenizer
 
 
-def resume_from(folder: Path) -> tuple[TowerLM, PreTrainedTokenizerFast]:
+def resume_from(folder: Path) -> tuple[TowerLM, Any]:
     """The model and tokenizer of a former stage."""
     return TowerLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 

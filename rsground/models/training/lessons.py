@@ -10,6 +10,7 @@ import numpy as np
 
 from rsground.contracts import Head, Prompt
 from rsground.models.training.packing import Lesson
+from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 from rsground.models.training.vocabulary import blank
 from rsground.types import Sample, Task
@@ -71,7 +72,7 @@ class SceneLessons:
 
     def __init__(
         self,
-        scenes: SceneCache,
+        scenes: SceneCache | ReferBook,
         heads: Sequence[tuple[Head, Sequence[Task]]],
         speller: Speller,
         chances: Chances,

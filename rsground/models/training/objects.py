@@ -38,7 +38,7 @@ class Objects:
         """The objects of each image, from the arrays of :func:`stack_objects`."""
         ends = np.cumsum(held["counts"])[:-1]
         parts = {field.name: np.split(held[field.name], ends) for field in fields(cls)}
-        return [cls(**{name: part[at] for name, part in parts.items()}) for at in range(len(held["counts"]))]  # type: ignore[arg-type]
+        return [cls(**{name: part[at] for name, part in parts.items()}) for at in range(len(held["counts"]))]
 
 
 def stack_objects(images: Sequence[Objects]) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""A referring set in the REFER form as training images: resized pixels, all instances, expressions and their targets."""
+"""A referring set in the REFER form as training images: resized pixels, instances, expressions and their targets."""
 
 from __future__ import annotations
 

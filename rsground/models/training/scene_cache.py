@@ -92,7 +92,9 @@ def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenes.json").unlink(missing_ok=True)
     count, size = wanted["count"], wanted["size"]
-    images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
+    images: Any = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
+    )
     starts = range(0, count, _CHUNK)
     jobs = [(wanted["seed"], wanted["first"] + start, min(_CHUNK, count - start), size) for start in starts]
     found: list[Objects] = []
@@ -107,7 +109,8 @@ def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
                 masks += counts
                 texts.append(expressions)
     images.flush()
-    np.savez(folder / "objects.npz", **stack_objects(found))
+    arrays: dict[str, Any] = {**stack_objects(found)}
+    np.savez(folder / "objects.npz", **arrays)
     lengths = np.array([len(each) for each in masks])
     np.savez(folder / "masks.npz", counts=np.frombuffer(b"".join(masks), dtype=np.uint8), lengths=lengths)
     (folder / "expressions.json").write_text(json.dumps(texts))

@@ -68,7 +68,9 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         _assemble(head, each.get("segmenter"), Trainee(model, tokenizer))
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache)
-    drawn = {name: int(recipe.options[name]) for name in ("each", "longest", "room") if name in recipe.options}
+    drawn: dict[str, Any] = {
+        name: int(recipe.options[name]) for name in ("each", "longest", "room") if name in recipe.options
+    }
     chances = Chances(**drawn)
     soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))
     language = LanguageModel(model, soft, [head for head, _ in asked], book, recipe.options.get("pointing", 0.3))

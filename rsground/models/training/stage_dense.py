@@ -19,7 +19,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     """Train, and answer the folder with ``config.json`` and the tower's ``model.safetensors``."""
     torch.manual_seed(recipe.seed)
     config = TowerLMConfig(**recipe.model)
-    tower = Tower(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tower = Tower(config).to(memory_format=torch.channels_last)
     if init is not None:
         load_state(tower, init)
     book = picture_book(recipe.data, cache)

@@ -153,7 +153,8 @@ def _choose(model: SystemModel, backbone: TransformersBackbone, head: Head, what
             parameter.requires_grad_(True)
     named = list(model.named_parameters())
     tables = (backbone.model.get_input_embeddings(), backbone.model.get_output_embeddings())
-    if what.lora is not None and getattr(head, "special_tokens", ()):
+    special: Any = getattr(head, "special_tokens", None)
+    if what.lora is not None and special:
         for table in tables:  # a new token's rows are nothing yet
             table.requires_grad_(True)
     for patterns, wanted in ((what.freeze, False), (what.train, True)):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import ray
 
-from rsground.bench.keys import code_key
+from rsground.source_key import code_key
 from rsground.bench.work import Step, Task, Workbench
 from rsground.bench.worker import Report
 from rsground.contracts import Job
