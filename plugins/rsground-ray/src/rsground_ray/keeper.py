@@ -17,6 +17,7 @@ from rsground_ray.processes import Life, is_alive, this_life
 
 NAMESPACE = "rsground"
 _LOOK_EVERY_S = 0.5
+_FAREWELLS = 10
 
 
 class Keeper:
@@ -41,8 +42,9 @@ class Keeper:
             while not self._book.is_granted(holder):
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._news.wait(), _LOOK_EVERY_S)
-                self._book.sweep(lambda life: isinstance(life, Life) and is_alive(life))
-                self._tell()
+                self._sweep()
+                if not is_alive(holder):
+                    return False
         return True
 
     async def release(self, holder: Life) -> None:
@@ -51,14 +53,19 @@ class Keeper:
             self._book.drop(Life(*holder))
             self._tell()
 
+    def _sweep(self) -> None:
+        self._book.sweep(lambda life: isinstance(life, Life) and is_alive(life))
+        self._tell()
+
     def _tell(self) -> None:
         if self._book.grant():
             self._news.notify_all()
 
     async def retire(self) -> bool:
         """True when nobody alive holds or waits: it then takes no more claims and may be ended."""
-        self._book.sweep(lambda life: isinstance(life, Life) and is_alive(life))
-        self._retired = self._book.is_idle
+        async with self._news:
+            self._sweep()
+            self._retired = self._book.is_idle
         return self._retired
 
 
@@ -83,8 +90,11 @@ def dismiss(machine: str) -> None:
     """End a machine's keeper unless somebody needs it."""
     with contextlib.suppress(ValueError, RayActorError, ray.exceptions.GetTimeoutError):
         keeper = ray.get_actor(f"leases-{machine}", namespace=NAMESPACE)
-        if ray.get(keeper.retire.remote(), timeout=10):
-            ray.kill(keeper)
+        for _ in range(_FAREWELLS):  # our own workers are still on their way out
+            if ray.get(keeper.retire.remote(), timeout=10):
+                ray.kill(keeper)
+                return
+            time.sleep(0.1)
 
 
 class Leases:

@@ -49,9 +49,9 @@ def joined(address: str | None, cpus: float) -> Iterator[None]:
                 configure_logging=False,
                 **new,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            where = address or "this machine"
-            raise WorkerError(f"no Ray cluster at {where}: {error}; see 'ray status'") from error
+        except Exception as error:  # Ray raises what it likes, plain Exception included; the reason is handed on
+            what = f"no Ray cluster at {address}" if address else "Ray cannot be started on this machine"
+            raise WorkerError(f"{what}: {' '.join(str(error).split())}") from error
     try:
         yield
     finally:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import ray
 
-from rsground.source_key import code_key
 from rsground.bench.work import Step, Task, Workbench
 from rsground.bench.worker import Report
 from rsground.contracts import Job
+from rsground.source_key import code_key
 from rsground_ray.keeper import Leases
 from rsground_ray.memory import Need, free_room, visible_cards, wait_for_room
 from rsground_ray.processes import Life, this_life
