@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rsground.contracts import Backbone, Head, Preprocessor, Prompt
 from rsground.errors import DataError
 from rsground.images import read_image
-from rsground.types import ImageRef, Prediction, Sample, View
+from rsground.types import ImageRef, Prediction, Sample, Task, View
 
 _IMAGES_KEPT = 4
 """Images kept decoded: samples of one image stand together, and several systems ask for the same one."""
@@ -114,7 +114,7 @@ class Pipeline:
         return View(tuple(_black(ref) for ref in sample.images), sample.size)
 
     def _ask(self, samples: Sequence[Sample], views: Sequence[View]) -> list[Prediction]:
-        blind = [replace(sample, targets=None, answer=None) for sample in samples]
+        blind = [_question(sample) for sample in samples]
         seen = [self._prepared(view, sample) for view, sample in zip(views, blind, strict=True)]
         prompts = [self._prompt(*each) for each in zip(samples, blind, seen, strict=True)]
         generations = self.backbone.generate(prompts)
@@ -142,6 +142,13 @@ class Pipeline:
             return found
         tokens = self.backbone.count_tokens(found.text)
         return found if tokens is None else replace(found, usage=replace(found.usage, output_tokens=tokens))
+
+
+def _question(sample: Sample) -> Sample:
+    """The sample without its answer. Of a region caption the region is the question, and the words are the answer."""
+    if sample.task is Task.REGION_CAPTION:
+        return replace(sample, answer=None)
+    return replace(sample, targets=None, answer=None)
 
 
 def describe(error: BaseException) -> str:
