@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 SUMMARY = "ask a system about an image: boxes, masks, GeoJSON, a picture"
 EPILOG = """examples:
-  rsground predict harbour.png -q "the white ship left of the pier" --system tiny/geopixel
-  rsground predict harbour.png -q "the ship" -q "the longest pier" --system tiny/geoground --out found.png
+  rsground predict harbour.png -q "the white ship left of the pier" --system my_system/
+  rsground predict harbour.png -q "the ship" -q "the longest pier" --system my_system/ --out found.png
   rsground predict scene.tif --queries wanted.txt --system my_system/ --task obb --out found.geojson --out found.json
-  rsground predict before.png after.png -q "new buildings" --system tiny/georsmllm --task change --out change.png
-  rsground predict huge.tif --window 2048,0,3072,1024 -q "the storage tanks" --system tiny/geopixel --out tanks.geojson
+  rsground predict before.png after.png -q "new buildings" --system my_system/ --task change --out change.png
+  rsground predict huge.tif --window 2048,0,3072,1024 -q "the storage tanks" --system my_system/ --out tanks.geojson
 
 'rsground list systems' knows the names. Queries from a file: one expression a line, or (.jsonl) one object a line
 with "expression", and "id" and "task" where they matter. GeoJSON of a georeferenced TIFF is in map coordinates, in

@@ -50,7 +50,6 @@ class CharSet:
         found = self.some()
         return found[int(rng.integers(len(found)))]
 
-
     def some(self) -> list[str]:
         """All its characters in order; of an open set, those of a small multilingual alphabet."""
         return [char for char in _SAMPLE_ALPHABET if char in self] if self.negated else sorted(self.chars)

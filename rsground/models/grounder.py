@@ -2,7 +2,7 @@
 
 ::
 
-    grounder = Grounder.from_pretrained("tiny/geopixel")
+    grounder = Grounder.from_pretrained("my_system")
     found = grounder.ground("harbour.png", "the white ship left of the pier")
     found.regions[0].rle, found.regions[0].score
 """
