@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import os
 import pickle
@@ -30,6 +31,8 @@ from rsground.models.training.hooks import Chances, Rates, Stopping, Validation
 from rsground.models.training.ways import ways
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+_NUMBERS = itertools.count()
+"""Runs of this process; mmengine tells them apart by name and second alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ def train(
             load_from=None if latest is None else str(latest),
             resume=latest is not None,
             default_scope="mmengine",
-            experiment_name=work.name,
+            experiment_name=f"{work.name}-{next(_NUMBERS)}",
             cfg={"device": str(device)},
         )
     runner.message_hub.update_info("best_score", -math.inf)  # the hub is the process's; another run may have used it
