@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "tests", "docs"]
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite over the core and every first-party plugin, installed as a user would."""
-    session.install("-r", "plugins/all.txt", ".[test,ap,captions,geo,tokens]")
+    session.install("-r", "plugins/all.txt", ".[test,train,ap,captions,geo,tokens]")
     session.run("pytest", *session.posargs)
 
 
@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict over core and plugins."""
-    session.install("-r", "plugins/all.txt", ".[lint,test]")
+    session.install("-r", "plugins/all.txt", ".[lint,test,train]")
     session.run("mypy", "rsground")
     for name in PLUGINS:
         session.run("mypy", f"plugins/{name}/src")
@@ -55,7 +55,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The site; a broken link or an undocumented name is an error."""
-    session.install("-r", "plugins/all.txt", ".[docs]")
+    session.install("-r", "plugins/all.txt", ".[docs,train]")
     session.run("mkdocs", "build", "--strict")
 
 
