@@ -92,9 +92,8 @@ def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "scenes.json").unlink(missing_ok=True)
     count, size = wanted["count"], wanted["size"]
-    images: Any = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
-        folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3)
-    )
+    make: Any = np.lib.format.open_memmap  # typed by some releases of numpy only
+    images = make(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
     starts = range(0, count, _CHUNK)
     jobs = [(wanted["seed"], wanted["first"] + start, min(_CHUNK, count - start), size) for start in starts]
     found: list[Objects] = []
