@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wordings import CODEC_NAMES, model, prompts, tokenizer, tokens, vocabulary
 
@@ -57,6 +57,7 @@ def test_a_random_model_under_a_grammar_gives_valid_answers(name: str) -> None:
     seed=st.integers(0, 2**31),
     hidden=st.booleans(),
 )
+@example(names=["text-hbb", None, "polygon"], kind="bytes", seed=207814864, hidden=False)
 def test_a_batch_answers_as_its_rows_would_alone(names: list[str | None], kind: str, seed: int, hidden: bool) -> None:
     automata = [None if name is None else tokens(name, kind) for name in names]
 

@@ -67,7 +67,7 @@ def model(kind: str) -> Any:
         eos_token_id=1,
         bos_token_id=None,
     )
-    return hf.LlamaForCausalLM(config).eval()
+    return hf.LlamaForCausalLM(config).double().eval()  # in single precision, rounding would now and then tip a tie
 
 
 def prompts(texts: list[str], kind: str) -> dict[str, torch.Tensor]:
