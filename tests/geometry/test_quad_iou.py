@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -21,6 +21,7 @@ def by_shapely(a, b):
     return inter / (first.area + second.area - inter)
 
 
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(a=corners, b=corners)
 def test_agrees_with_shapely_on_simple_quads_dented_ones_too(a, b):
     first, second = shapely.Polygon(a), shapely.Polygon(b)

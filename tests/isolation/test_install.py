@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import rsground
 from rsground.cli import main
 from rsground.environments import environments_root, find_environment, read_environments
 from rsground.errors import InstallError, UnknownNameError
@@ -126,6 +127,8 @@ def test_a_new_plugin_is_installed_listed_run_and_removed(
     asked = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(tmp_path / "got"), "pluggy"]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("no package index at hand")
+    if not (Path(rsground.__file__).parents[1] / "setup.cfg").is_file():
+        pytest.skip("installed without its checkout, the core would come from an index, where it is not published yet")
     registry.cache_clear()
     try:
         assert main(["plugins", "install", str(plugin), "--env", "boxes", "--deadline", "60"]) == 0
