@@ -150,8 +150,7 @@ class Pool:
     @property
     def is_free(self) -> bool:
         """Whether a worker can take a task; first what dead workers have left is handed out."""
-        while self._again and (worker := self._freest()) is not None:
-            worker.give(self._again.popleft())
+        self._give_again()
         return self._freest() is not None
 
     @property
@@ -166,11 +165,12 @@ class Pool:
         worker.give(self._task(items, batch))
 
     def collect(self) -> Iterator[tuple[Task, Report] | Lost]:
-        """What has come in, after waiting for a moment.
+        """What has come in, after waiting for a moment; what dead workers have left is handed out before that.
 
         Raises:
             WorkerError: workers keep dying before they answer anything.
         """
+        self._give_again()
         waited: list[Any] = [w.connection for w in self._workers] + [w.process.sentinel for w in self._workers]
         ready = mp_connection.wait(waited, _LOOK_EVERY_S)
         for worker in list(self._workers):
@@ -196,6 +196,10 @@ class Pool:
         """End all workers at once."""
         while self._workers:
             self._workers.pop().kill()
+
+    def _give_again(self) -> None:
+        while self._again and (worker := self._freest()) is not None:
+            worker.give(self._again.popleft())
 
     def _freest(self) -> Worker | None:
         worker = min(self._workers, key=lambda worker: len(worker.held))

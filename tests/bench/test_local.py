@@ -73,6 +73,18 @@ def test_a_crash_in_a_batch_costs_the_sample_that_caused_it(ran: Callable[..., t
     assert run.usage("dies", "toy")["failed"].nonzero()[0].tolist() == [11]
 
 
+@pytest.mark.timeout(60)
+def test_what_a_dead_worker_left_is_asked_when_nothing_else_is(ran: Callable[..., tuple]) -> None:
+    text = suite(
+        '{label = "dies", head = {name = "toy", how = "kill", at = 0}}, {label = "ok", head = "toy"}',
+        data='{name = "toy", count = 2}',
+    )
+    result, run = ran(text, workers=2)  # both tasks are out when the first worker dies over half of its own
+    assert result.complete
+    assert run.usage("dies", "toy")["failed"].nonzero()[0].tolist() == [0]
+    assert not run.usage("ok", "toy")["failed"].any()
+
+
 def test_a_hang_is_cut_off(ran: Callable[..., tuple]) -> None:
     text = suite(
         '{label = "hangs", head = {name = "toy", how = "hang", at = 3}}',
