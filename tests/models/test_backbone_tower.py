@@ -9,12 +9,9 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from transformers import ViTImageProcessor
 
 from rsground.contracts import Prompt
 from rsground.models.backbone import TransformersBackbone
-from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
-from rsground.models.tower_lm.tokenizer import make_tokenizer
 from rsground.types import View
 
 HIDDEN = frozenset({"hidden"})
@@ -22,26 +19,7 @@ HIDDEN = frozenset({"hidden"})
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> TransformersBackbone:
-    folder = tmp_path_factory.mktemp("tower")
-    pieces = make_tokenizer([tiny.CORPUS], size=300)
-    config = TowerLMConfig(
-        vision_config={"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]},
-        text_config=tiny.text(tiny.hf.LlamaConfig, pieces, tie_word_embeddings=True),
-        image_size=64,
-        fpn_width=8,
-        dense_width=8,
-        objects=6,
-        grid=2,
-        code_width=8,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = TowerLM(config)
-    model.generation_config.eos_token_id = pieces.eos_token_id
-    model.save_pretrained(folder)
-    images = ViTImageProcessor(size={"height": 64, "width": 64})
-    TowerLMProcessor(images, pieces, visual_tokens=config.visual_tokens).save_pretrained(folder)
-    return TransformersBackbone(folder, device="cpu")
+    return TransformersBackbone(tiny.tower(tmp_path_factory.mktemp("tower")), device="cpu")
 
 
 def view(*sizes: tuple[int, int]) -> View:

@@ -1,7 +1,8 @@
 """Tiny random vision-language models in hub layout, one per family, built from nothing and saved to a folder.
 
 ``build("llava", folder)`` answers the folder. A model has some fifty thousand weights, a tokenizer of about 370
-byte-level pieces and the processor and chat template of its family; everything is seeded.
+byte-level pieces and the processor and chat template of its family; everything is seeded. ``tower(folder)`` makes the
+project's own small model, smaller still.
 """
 
 from __future__ import annotations
@@ -302,6 +303,32 @@ def build(family: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    return folder
+
+
+def tower(folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """Make the project's own model in ``folder`` and answer it; ``changes`` are of its text config."""
+    from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
+    from rsground.models.tower_lm.tokenizer import make_tokenizer
+
+    pieces = make_tokenizer([CORPUS], size=300)
+    config = TowerLMConfig(
+        vision_config={"embedding_size": 8, "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]},
+        text_config=text(hf.LlamaConfig, pieces, tie_word_embeddings=True, **changes),
+        image_size=64,
+        fpn_width=8,
+        dense_width=8,
+        objects=6,
+        grid=2,
+        code_width=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = TowerLM(config)
+    model.generation_config.eos_token_id = pieces.eos_token_id
+    model.save_pretrained(folder)
+    images = hf.ViTImageProcessor(size={"height": 64, "width": 64})
+    TowerLMProcessor(images, pieces, visual_tokens=config.visual_tokens).save_pretrained(folder)
     return folder
 
 

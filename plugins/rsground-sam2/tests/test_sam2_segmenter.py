@@ -20,30 +20,24 @@ from rsground_sam2.config import ImageModelConfig  # noqa: E402
 from rsground_sam2.segmenter import Sam2Segmenter  # noqa: E402
 from rsground_sam2.weights import load_published  # noqa: E402
 
-TRUNK = {
-    "embed_dim": 16,
-    "num_heads": 1,
-    "stages": [1, 1, 2, 1],
-    "global_att_blocks": [3],
-    "window_pos_embed_bkg_spatial_size": [7, 7],
-    "window_spec": [8, 4, 8, 4],
-}
-SMALL = ImageModelConfig(trunk=TRUNK, width=32, image_size=128)
 SIZE = (90, 120)
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")  # sam2's transforms
 
 
 class TestConformance(SegmenterConformance):
     segmenter_name = "sam2"
-    segmenter_options = {"config": SMALL, "device": "cpu"}  # noqa: RUF012 - as the base class has it
+
+    @pytest.fixture(autouse=True)
+    def small(self, tiny_sam2_config: ImageModelConfig) -> None:
+        self.segmenter_options = {"config": tiny_sam2_config, "device": "cpu"}
 
 
 def image(seed: int = 0, size: tuple[int, int] = SIZE) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
 
 
-def stock() -> Any:
-    """A stock SAM 2 base model of the small sizes, random but with masks that are not all alike."""
+def stock(config: ImageModelConfig) -> Any:
+    """A stock SAM 2 base model of the same sizes, random but with masks that are not all alike."""
     from sam2.modeling.backbones.hieradet import Hiera
     from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
     from sam2.modeling.position_encoding import PositionEmbeddingSine
@@ -54,7 +48,7 @@ def stock() -> Any:
         PositionEmbeddingSine(32), 32, [128, 64, 32, 16], fpn_top_down_levels=[2, 3], fpn_interp_model="nearest"
     )
     model = SAM2Base(
-        ImageEncoder(Hiera(**TRUNK), neck, scalp=1),
+        ImageEncoder(Hiera(**config.trunk), neck, scalp=1),
         torch.nn.Linear(2, 2),
         torch.nn.Linear(3, 3),
         image_size=128,
@@ -81,17 +75,17 @@ def stock() -> Any:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Sam2Segmenter]:
+def pair(tmp_path_factory: pytest.TempPathFactory, tiny_sam2_config: ImageModelConfig) -> tuple[Any, Sam2Segmenter]:
     """The package's predictor and our segmenter with the same weights, ours from a file as it is published."""
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-    model = stock()
+    model = stock(tiny_sam2_config)
     path = tmp_path_factory.mktemp("published") / "any.pt"
     torch.save({"model": model.state_dict()}, path)
     predictor = SAM2ImagePredictor(model)
     predictor._bb_feat_sizes = [(32, 32), (16, 16), (8, 8)]
     predictor.set_image(image())
-    return predictor, Sam2Segmenter(path, config=SMALL, device="cpu")
+    return predictor, Sam2Segmenter(path, config=tiny_sam2_config, device="cpu")
 
 
 BOXES = np.array([[5, 8, 50, 44], [60, 10, 118, 80], [30.5, 30.25, 36, 39]], np.float32)
@@ -129,10 +123,12 @@ def test_equals_the_packages_own_predictor(pair: tuple[Any, Sam2Segmenter], form
         assert ((full[row].numpy() > 0) == (theirs > 0)).mean() > 0.9999
 
 
-def test_the_stability_fallback_is_the_packages(pair: tuple[Any, Sam2Segmenter]) -> None:
+def test_the_stability_fallback_is_the_packages(
+    pair: tuple[Any, Sam2Segmenter], tiny_sam2_config: ImageModelConfig
+) -> None:
     predictor, ours = pair
     weights = ours.module.state_dict()
-    plain = Sam2Segmenter(config=SMALL, device="cpu", stability=False)
+    plain = Sam2Segmenter(config=tiny_sam2_config, device="cpu", stability=False)
     plain.module.load_state_dict(weights)
     with torch.no_grad():
         single, _ = plain.decode(plain.encode(image()), boxes=BOXES)
@@ -263,7 +259,9 @@ def test_a_saved_folder_answers_the_same(pair: tuple[Any, Sam2Segmenter], tmp_pa
         np.testing.assert_array_equal(one[0], other[0])
 
 
-def test_refusals_name_the_way_out(pair: tuple[Any, Sam2Segmenter], tmp_path: Path) -> None:
+def test_refusals_name_the_way_out(
+    pair: tuple[Any, Sam2Segmenter], tmp_path: Path, tiny_sam2_config: ImageModelConfig
+) -> None:
     _, ours = pair
     features = ours.encode(image())
     for prompt in (
@@ -286,7 +284,7 @@ def test_refusals_name_the_way_out(pair: tuple[Any, Sam2Segmenter], tmp_path: Pa
     with pytest.raises(UnknownNameError, match="sam2_hiera_tiny"):
         Sam2Segmenter(config="sam2_hiera_tin")
     with pytest.raises(ShapeError, match="autp"):
-        Sam2Segmenter(config=SMALL, multimask="autp")  # type: ignore[arg-type]
+        Sam2Segmenter(config=tiny_sam2_config, multimask="autp")  # type: ignore[arg-type]
     for name in ("model.bin", "model.pth", "any.pt"):
         (tmp_path / name).write_bytes(b"\x80\x04K\x01.")
         with pytest.raises(CheckpointError, match=name):

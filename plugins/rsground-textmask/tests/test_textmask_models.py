@@ -58,8 +58,9 @@ def test_what_a_constrained_model_says_is_read(family: str, tiny_backbone: Calla
     ("family", "supervision"),
     [("tower", "base"), ("tower", "pal"), ("tower", "ggl"), ("tower", "hybrid"), ("llava", "hybrid")],
 )
-def test_every_supervision_is_learned(family: str, supervision: str, tiny_backbone: Callable[..., Any]) -> None:
-    torch = pytest.importorskip("torch")
+def test_every_supervision_is_learned(
+    family: str, supervision: str, tiny_backbone: Callable[..., Any], taught: Callable[..., tuple[float, float]]
+) -> None:
     head = GeoGroundHead(resolution=8, supervision=supervision)  # type: ignore[arg-type]
     prompts, kinds = [], set()
     for task in (Task.HBB, Task.MASK):
@@ -71,13 +72,12 @@ def test_every_supervision_is_learned(family: str, supervision: str, tiny_backbo
     wanted = {"base": set(), "hybrid": {"pal", "ggl"}}.get(supervision, {supervision})
     assert kinds == {"base", *wanted}
     assert any(prompt.view is None for prompt in prompts) is ("ggl" in kinds)
-    first, last = taught(torch, tiny_backbone(family), prompts)
+    first, last = taught(tiny_backbone(family), prompts)
     assert last < 0.7 * first
 
 
-def test_text_alone_is_learned(tiny_backbone: Callable[..., Any]) -> None:
+def test_text_alone_is_learned(tiny_backbone: Callable[..., Any], taught: Callable[..., tuple[float, float]]) -> None:
     """A batch of nothing but geometry-guided pairs shows no image at all."""
-    torch = pytest.importorskip("torch")
     head, sample = GeoGroundHead(resolution=8, supervision="ggl"), miniature(Task.MASK)
     pairs = [
         pair
@@ -85,22 +85,8 @@ def test_text_alone_is_learned(tiny_backbone: Callable[..., Any]) -> None:
         for pair in head.training_pairs(sample, view_of(sample), np.random.default_rng(seed))
         if pair.kind == "ggl"
     ]
-    first, last = taught(torch, tiny_backbone("tower"), [Prompt(pair.prompt, answer=pair.answer) for pair in pairs])
+    first, last = taught(tiny_backbone("tower"), [Prompt(pair.prompt, answer=pair.answer) for pair in pairs])
     assert last < 0.7 * first
-
-
-def taught(torch: Any, backbone: Any, prompts: list[Prompt]) -> tuple[float, float]:
-    """Loss before and after thirty steps."""
-    optimiser = torch.optim.AdamW(backbone.model.parameters(), 5e-3)
-    losses = []
-    for _ in range(31):
-        loss = backbone.teach(prompts).loss
-        losses.append(float(loss.detach()))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    assert np.isfinite(losses).all()
-    return losses[0], losses[-1]
 
 
 @pytest.mark.parametrize("head", heads(), ids=["geoground", "all", "box-mask"])
