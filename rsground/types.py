@@ -154,7 +154,8 @@ class View:
         to_original: affine map (a, b, c, d, e, f), x' = a*x + b*y + c and y' = d*x + e*y + f, from pixels of the last
             view image to pixels of the original; identity unless a preprocessor moved something.
         original_size: (H, W) of the original image, the frame predictions must leave in.
-        meta: what preprocessors want to hand on (tiles, crop boxes, kept token counts).
+        meta: what preprocessors want to hand on (tiles, crop boxes, kept token counts); who divides a view into tiles
+            keeps it as ``"source"``.
     """
 
     images: tuple[NDArray[np.uint8], ...]
@@ -167,6 +168,12 @@ class View:
         """(h, w) of the last view image."""
         height, width = self.images[-1].shape[:2]
         return (int(height), int(width))
+
+    @property
+    def source(self) -> View:
+        """The view whose last image a segmenter looks at: the one that tiles were cut from, where there are tiles."""
+        kept = self.meta.get("source")
+        return kept.source if isinstance(kept, View) else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from rsground.registry import load
 from rsground.testing import miniature
 from rsground.types import Generation, Region, Sample, Task, View
 from rsground_pointset.georsmllm import GeoRsmllmHead
-from rsground_pointset.segmenting import picture
 
 SIZE = (96, 128)
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")  # sam2's transforms
@@ -59,7 +58,7 @@ def test_masks_leave_in_the_original_frame_whatever_was_shown() -> None:
         head = GeoRsmllmHead()
         head.segmenter = spy = Box()
         found = head.read(Generation(head.target(sample, view)), sample, view)
-        source = picture(view)
+        source = view.source
         assert spy.images[0] is source.images[-1], name
         assert len(found.regions) == len(spy.prompts) == 2
         for region, prompt, target in zip(found.regions, spy.prompts, targets, strict=True):

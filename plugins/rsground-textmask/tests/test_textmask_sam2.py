@@ -17,7 +17,7 @@ from rsground.testing import miniature
 from rsground.types import Generation, Region, Sample, Task, View
 from rsground_textmask.box_mask import BoxMaskHead
 from rsground_textmask.geoground import GeoGroundHead
-from rsground_textmask.refinement import CERTAIN, picture
+from rsground_textmask.refinement import CERTAIN
 
 SIZE = (96, 128)
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:FutureWarning")  # sam2's transforms
@@ -85,7 +85,7 @@ def test_masks_leave_in_the_original_frame_whatever_was_shown(head: TextHead) ->
         head.segmenter = spy = Box()
         found = head.read(Generation(head.target(sample, view)), sample, view)
         (region,), (prompt,) = found.regions, spy.prompts
-        source = picture(view)
+        source = view.source
         assert spy.images[0] is source.images[-1], name
         assert prompt.mask is not None
         assert prompt.mask.shape == source.size

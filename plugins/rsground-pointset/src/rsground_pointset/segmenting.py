@@ -11,12 +11,6 @@ from rsground.regions import hbb_of, map_region, unmap_region
 from rsground.types import Region, View
 
 
-def picture(view: View) -> View:
-    """The view whose last image a segmenter looks at: the one that tiles were cut from, where there are tiles."""
-    source = view.meta.get("source")
-    return picture(source) if isinstance(source, View) else view
-
-
 def segmented(segmenter: Segmenter, regions: Sequence[Region], view: View) -> tuple[Region, ...]:
     """Each region with the mask that its box and key points prompt, its box that of the mask.
 
@@ -30,7 +24,7 @@ def segmented(segmenter: Segmenter, regions: Sequence[Region], view: View) -> tu
     Returns:
         The regions, in pixels of the original image.
     """
-    seen = picture(view)
+    seen = view.source
     moved = [unmap_region(region, seen) for region in regions]
     prompts = [MaskPrompt(box=hbb_of(region), points=region.points or ()) for region in moved]
     masks, scores = segmenter.segment(segmenter.encode(seen.images[-1]), prompts, seen.size)

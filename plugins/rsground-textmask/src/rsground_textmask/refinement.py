@@ -38,12 +38,6 @@ def check_hints(hints: str) -> Hints:
     raise UnknownNameError("refinement", hints, get_args(Hints))
 
 
-def picture(view: View) -> View:
-    """The view whose last image a segmenter looks at: the one that tiles were cut from, where there are tiles."""
-    source = view.meta.get("source")
-    return picture(source) if isinstance(source, View) else view
-
-
 def refined(
     segmenter: Segmenter, regions: Sequence[Region], view: View, hints: Hints = "box+mask", *, keep_box: bool = False
 ) -> tuple[Region, ...]:
@@ -61,7 +55,7 @@ def refined(
     Returns:
         The regions, in pixels of the original image.
     """
-    seen = picture(view)
+    seen = view.source
     moved = [unmap_region(region, seen) for region in regions]
     coarse = [mask_of(region, seen.size) for region in moved]
     kept = [index for index, mask in enumerate(coarse) if mask.any()]

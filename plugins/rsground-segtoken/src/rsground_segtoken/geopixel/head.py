@@ -27,7 +27,7 @@ from rsground_segtoken.geopixel import wording
 from rsground_segtoken.geopixel.decoding import decode_masks, embedding_decoder, upscale
 from rsground_segtoken.geopixel.losses import mask_bce, mask_dice
 from rsground_segtoken.geopixel.projection import Projection, load_projection, stored_widths
-from rsground_segtoken.geopixel.targets import annotated, description, picture, target_masks
+from rsground_segtoken.geopixel.targets import annotated, description, target_masks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,7 +160,7 @@ class GeoPixelHead(nn.Module, TokenHead):
         """
         bce, dice = [], []
         for states, sample, view in zip(hidden, samples, views, strict=True):
-            seen = picture(view)
+            seen = view.source
             wanted = target_masks(sample, seen)
             if len(wanted) != len(states):
                 raise ContractError(
@@ -178,7 +178,7 @@ class GeoPixelHead(nn.Module, TokenHead):
 
     def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         """The answer in the original image's pixels; masks are decoded in the image that tiles were cut from."""
-        return super().read(generation, sample, picture(view))
+        return super().read(generation, sample, view.source)
 
     def project(self, states: Tensor) -> Tensor:
         """States ``(K, D)`` as prompt embeddings ``(K, C)``."""

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def picture(view: View) -> View:
-    """The view whose last image the segmenter looks at: the one that tiles were cut from, where there are tiles."""
-    source = view.meta.get("source")
-    return picture(source) if isinstance(source, View) else view
-
-
 def target_masks(sample: Sample, view: View) -> NDArray[np.bool_]:
     """Masks ``(K, h, w)`` in ``view`` pixels, k-th for the k-th [SEG] of the right answer.
 

@@ -16,7 +16,6 @@ from rsground.types import Generation, Usage, View
 from rsground_segtoken.geopixel.full.language import Memory
 from rsground_segtoken.geopixel.full.tokenizer import END, START, PieceTokenizer
 from rsground_segtoken.geopixel.full.weights import load_geopixel
-from rsground_segtoken.geopixel.targets import picture
 from rsground_segtoken.hd_tiles import divide, lay_out
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class GeoPixelBackbone(Backbone):
         shown = view.images[-1]
         if "grid" in view.meta and shown.shape[:2] == tuple(tile * count for count in view.meta["grid"]):
             return shown
-        image = picture(view).images[-1]
+        image = view.source.images[-1]
         return lay_out(image, divide((image.shape[0], image.shape[1]), self.hd_num, "inference", tile))
 
     def _write(self, asked: _Asked, most: int) -> tuple[list[int], Tensor, str]:
