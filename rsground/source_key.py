@@ -12,10 +12,10 @@ _NOT_DECIDING = frozenset({"bench", "cli", "isolation", "report", "testing"})
 
 
 @cache
-def code_key(module: str) -> str:
+def code_key(module: str, without: frozenset[str] = frozenset()) -> str:
     """Digest of the source files of the module's top-level package.
 
-    Of the core, rooms that only run and show things are left out.
+    Of the core, rooms that only run and show things are left out, and those in ``without``.
     """
     top = module.partition(".")[0]
     found = importlib.util.find_spec(top)
@@ -26,7 +26,7 @@ def code_key(module: str) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in files:
         inside = file.relative_to(origin.parent)
-        if top == "rsground" and inside.parts[0] in _NOT_DECIDING:
+        if top == "rsground" and inside.parts[0] in _NOT_DECIDING | without:
             continue
         digest.update(inside.as_posix().encode() + b"\0")
         digest.update(file.read_bytes())

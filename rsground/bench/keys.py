@@ -15,6 +15,7 @@ from rsground.registry import registry
 from rsground.source_key import code_key
 
 _CHUNK = 1 << 20
+_CORE = "rsground"
 
 
 def content_key(value: Any) -> str:
@@ -23,27 +24,33 @@ def content_key(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def part_key(kind: str, part: Part) -> str:
-    """Key of a registered thing: who offers it, its code, its options with the content of files they name."""
+def part_key(kind: str, part: Part, without: frozenset[str] = frozenset()) -> str:
+    """Key of a registered thing: who offers it, its code, its options with the content of files they name.
+
+    Args:
+        kind, part: the thing.
+        without: rooms of the core whose code cannot matter to it; only taken at its word for parts of the core.
+    """
     offer = registry().offer(kind, part.name)
     spec = offer.spec
     codec = part.options.get("codec") if kind == "head" else None
-    inner = part_key("codec", Part(codec)) if isinstance(codec, str) and codec in registry().offers("codec") else None
-    return content_key(
-        [
-            kind,
-            part.name,
-            offer.distribution,
-            code_key(spec.target.partition(":")[0]),
-            _with_files({**spec.options, **part.options}),
-            inner,
-        ]
-    )
+    known = isinstance(codec, str) and codec in registry().offers("codec")
+    inner = part_key("codec", Part(str(codec)), without) if known else None
+    options = _with_files({**spec.options, **part.options})
+    return content_key([kind, part.name, offer.distribution, code_keys(spec.target, without), options, inner])
 
 
-def entry_key(entry: Entry) -> str:
-    """Key of a system; its label, family and batch decide nothing."""
-    parts = [part_key(kind, part) for kind, part in entry.parts()]
+def code_keys(target: str, without: frozenset[str] = frozenset()) -> list[str]:
+    """Keys of the code behind ``"module:name"``: its package's, and the core's that every plugin stands on."""
+    module = target.partition(":")[0]
+    if module.partition(".")[0] == _CORE:
+        return [code_key(module, without)]
+    return [code_key(module), code_key(_CORE)]
+
+
+def entry_key(entry: Entry, without: frozenset[str] = frozenset()) -> str:
+    """Key of a system; its label, family and batch decide nothing. ``without`` as in :func:`part_key`."""
+    parts = [part_key(kind, part, without) for kind, part in entry.parts()]
     place = None if entry.checkpoint is None else str(locate(entry.checkpoint))
     return content_key([parts, _with_files({"checkpoint": place})])
 
@@ -51,7 +58,7 @@ def entry_key(entry: Entry) -> str:
 def data_key(choice: DataChoice, fingerprint: str) -> str:
     """Key of a data set: its annotations and options, not where it lies nor what it is called."""
     offer = registry().offers("dataset")[choice.name]
-    code = code_key(offer.spec.target.partition(":")[0])
+    code = code_keys(offer.spec.target)
     return content_key(
         [choice.name, choice.split, sorted(choice.tasks), dict(choice.options), fingerprint, offer.distribution, code]
     )

@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,16 +105,27 @@ class Run(RunParts):
 
         ``latency_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``peak_memory_bytes``, ``flops``
         (float64, nan where unknown), ``chars`` (length of the answer), ``parsed`` (bool), ``failed`` (bool: no answer
-        came), ``index`` (int64).
+        came), ``reused`` (bool: it came from a cache, so its cost was measured in an earlier run), ``index``, ``seed``
+        (int64).
         """
-        names = (*USAGE, "chars", "parsed", "error IS NOT NULL", "idx")
+        names = (*USAGE, "chars", "parsed", "error IS NOT NULL", self._is_reused, "idx", "?")
         query = f"SELECT {', '.join(names)} FROM answers WHERE job = ? AND served AND idx < ? ORDER BY idx"
         rows = [
-            row for job, _ in self._jobs(system, dataset, None) for row in self._all(query, job, self._bound(dataset))
+            row
+            for job, seed in self._jobs(system, dataset, None)
+            for row in self._all(query, seed, job, self._bound(dataset))
         ]
         table = np.array(rows, np.float64).reshape(len(rows), len(names)).T
         found: dict[str, NDArray[Any]] = dict(zip((*USAGE, "chars"), table, strict=False))
-        return found | {"parsed": table[-3] == 1, "failed": table[-2] == 1, "index": table[-1].astype(np.int64)}
+        flags = dict(zip(("parsed", "failed", "reused"), table[-5:-2] == 1, strict=True))
+        return found | flags | {"index": table[-2].astype(np.int64), "seed": table[-1].astype(np.int64)}
+
+    @cached_property
+    def _is_reused(self) -> str:
+        """Whether an answer came from a cache, in SQL; stores made before there were caches have no such answers."""
+        known = self._one("SELECT 1 FROM sqlite_master WHERE name = 'reused'") is not None
+        where = "reused.job = answers.job AND reused.idx = answers.idx"
+        return f"EXISTS (SELECT 1 FROM reused WHERE {where})" if known else "0"
 
     def issues(self, system: str, dataset: str) -> dict[str, int]:
         """Issue code → how many answers have it, most frequent first."""
@@ -139,6 +151,22 @@ class Run(RunParts):
             row = self._one("SELECT record FROM samples WHERE dataset = ? AND idx = ?", ident, place)
             if row is not None:
                 yield place, sample_from_json(json.loads(row[0]))
+
+    def sample_keys(self, dataset: str) -> dict[str, tuple[int, str]]:
+        """Sample id → (place, digest of what was asked and what is right), of all samples answered by any system.
+
+        Image folders do not count, names do. Where ids repeat, later ones are ``id#2``, ``id#3`` ...
+        """
+        query = "SELECT idx, id, record FROM samples WHERE dataset = ? AND idx < ? ORDER BY idx"
+        found: dict[str, tuple[int, str]] = {}
+        times: dict[str, int] = {}
+        for place, ident, text in self._db.execute(query, (self._id("datasets", dataset), self._bound(dataset))):
+            record = json.loads(text)
+            record["images"] = [[PurePath(uri).name, *size] for uri, *size in record["images"]]
+            digest = hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16).hexdigest()
+            times[ident] = times.get(ident, 0) + 1
+            found[ident if times[ident] == 1 else f"{ident}#{times[ident]}"] = (place, digest)
+        return found
 
     def answers(
         self, system: str, dataset: str, index: Iterable[int] | None = None, seed: int | None = None

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsground.bench.answer_cache import AnswerCache
 from rsground.bench.environment import cores, environment
 from rsground.bench.interrupts import Interrupts, TerminatedError
 from rsground.bench.lock import LOCK
 from rsground.bench.places import Places
 from rsground.bench.plan import NO_LIMIT, Plan
+from rsground.bench.reuse import Reuse
 from rsground.bench.schema import STORE
 from rsground.bench.store import Store
 from rsground.bench.suite import Part
@@ -30,6 +32,8 @@ class RunResult:
         folder: the run folder.
         answered: answers stored by this call; ``kept`` those that were there before.
         complete: whether every system has now answered every sample.
+        reused: how many of ``answered`` were taken from the cache.
+        cache_trouble: why the cache could not be written to the end; empty where it could, or there is none.
         interrupted: the signal's exit status (130 or 143) where a signal stopped it, else 0.
     """
 
@@ -38,6 +42,8 @@ class RunResult:
     kept: int
     complete: bool
     interrupted: int = 0
+    reused: int = 0
+    cache_trouble: str = ""
 
 
 class Watcher:
@@ -66,6 +72,7 @@ def run_plan(
     retry_failed: bool = False,
     watcher: Watcher | None = None,
     command: Iterable[str] = (),
+    cache: Path | None = None,
 ) -> RunResult:
     """Work off a plan into a run folder, as far as it goes.
 
@@ -78,9 +85,12 @@ def run_plan(
         retry_failed: ask again where a system failed to answer.
         watcher: is told what happens.
         command: command line, for the record.
+        cache: folder of answers of earlier runs. What was asked before, word for word, of the same system is taken
+            from there, and new answers are put there. Latency and memory are then those of the earlier run.
 
     Raises:
-        StoreError: the folder cannot be written, is held by another process, or has nothing to resume.
+        StoreError: the folder cannot be written, is held by another process, or has nothing to resume; or the cache
+            cannot be used.
         WorkerError: worker processes do not live long enough to answer.
     """
     watcher = watcher or Watcher()
@@ -90,17 +100,22 @@ def run_plan(
         _clear(folder)
     store = Store(folder)
     interrupted = 0
+    remembered: AnswerCache | None = None
     try:
         (folder / SUITE_COPY).write_text(plan.suite.text, "utf-8")
         store.begin(plan, environment(command))
         if retry_failed:
             store.forget_failures()
+        remembered = None if cache is None else AnswerCache(cache)
+        reuse = None if remembered is None else Reuse(plan, remembered)
         kept = {p.job.key: store.done[p.job.key].below(p.job.stop) for p in plan.jobs}
         with Interrupts() as interrupts:
             store.shield = interrupts.shield
             watcher.begin(plan, kept)
             try:
-                _work(plan, store, executor_of(plan, workers), watcher)
+                if reuse is not None:
+                    _recall(plan, store, reuse, watcher)
+                _work(plan, store, executor_of(plan, workers), watcher, reuse)
             except KeyboardInterrupt as error:
                 interrupted = 143 if isinstance(error, TerminatedError) else 130
             finally:
@@ -109,9 +124,14 @@ def run_plan(
         if complete:
             store.finish()
         before, now = sum(kept.values()), sum(store.done[p.job.key].below(p.job.stop) for p in plan.jobs)
-        return RunResult(folder, now - before, before, complete, interrupted)
+        if remembered is not None:
+            remembered.flush()
+        trouble = "" if remembered is None else remembered.trouble
+        return RunResult(folder, now - before, before, complete, interrupted, store.reused, trouble)
     finally:
         store.close()
+        if remembered is not None:
+            remembered.close()
 
 
 def executor_of(plan: Plan, workers: int | None) -> Executor:
@@ -129,7 +149,16 @@ def good_workers(plan: Plan) -> int:
     return cores() if all(system.light for system in plan.systems) else 1
 
 
-def _work(plan: Plan, store: Store, executor: Executor, watcher: Watcher) -> None:
+def _recall(plan: Plan, store: Store, reuse: Reuse, watcher: Watcher) -> None:
+    """Store what the cache knows; broken records are counted when the rest is asked."""
+    for found in reuse.outcomes(_missing(plan, store), store.done):
+        if isinstance(found, Notice):
+            store.note(found)
+        elif store.add(found):
+            watcher.outcome(found)
+
+
+def _work(plan: Plan, store: Store, executor: Executor, watcher: Watcher, reuse: Reuse | None) -> None:
     stream = executor.run(_missing(plan, store), store.done)
     try:
         for found in stream:
@@ -138,6 +167,8 @@ def _work(plan: Plan, store: Store, executor: Executor, watcher: Watcher) -> Non
                 watcher.notice(found)
             elif store.add(found):
                 watcher.outcome(found)
+                if reuse is not None:
+                    reuse.keep(found)
     finally:
         close = getattr(stream, "close", None)
         if close is not None:

@@ -9,7 +9,16 @@ VERSION = 1
 STORE = "store.sqlite"
 """File name of the store inside a run folder."""
 
-TABLES = """
+REUSED = """
+CREATE TABLE IF NOT EXISTS reused (
+    job INTEGER NOT NULL REFERENCES jobs,
+    idx INTEGER NOT NULL,           -- of an answer that came from a cache: its cost was measured in an earlier run
+    PRIMARY KEY (job, idx)
+) WITHOUT ROWID;
+"""
+"""Added to a store that was made before there were caches when it is next written to."""
+
+TABLES = f"""{REUSED}
 CREATE TABLE run (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     name TEXT NOT NULL,             -- of the suite

@@ -15,7 +15,7 @@ from rsground.bench.places import Places
 from rsground.bench.plan import Plan
 from rsground.bench.records import dumps, sample_to_json
 from rsground.bench.run_parts import check_store
-from rsground.bench.schema import APPLICATION_ID, STORE, TABLES, VERSION
+from rsground.bench.schema import APPLICATION_ID, REUSED, STORE, TABLES, VERSION
 from rsground.contracts import Notice, Outcome
 from rsground.errors import StoreError
 from rsground.metrics.breakdowns import group_keys
@@ -36,11 +36,13 @@ class Store:
 
     Attributes:
         shield: entered while an answer is written, so that a signal handler can wait for it.
+        reused: answers stored since it was opened that came from a cache.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shield: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.reused = 0
         self._lock = FolderLock(folder)
         try:
             with self._told():
@@ -167,6 +169,9 @@ class Store:
             if outcome.index not in self._samples[dataset]:
                 self._add_sample(dataset, outcome)
             self._add_answer(job, outcome)
+            if outcome.record.get("reused"):
+                self._insert("reused", [job, outcome.index])
+                self.reused += 1
             self._add_scores(job, outcome)
         self.done[outcome.job].add(outcome.index)
         self._samples[dataset].add(outcome.index)
@@ -245,6 +250,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
         )
+    else:
+        connection.executescript(REUSED)
     return connection
 
 

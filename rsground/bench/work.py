@@ -94,10 +94,17 @@ class Workbench:
         if prediction is None:
             return {"prediction": None, "scores": {}}
         scores = {}
+        wanted = self.protocols_for(job, sample)
         for label, metric in self._protocols(job):
-            if sample.task in metric.tasks and (sample.targets is not None or sample.answer is not None):
+            if label in wanted:
                 prediction, scores[label] = measured(metric, label, sample, prediction)
         return {"prediction": prediction_to_json(prediction), "scores": scores}
+
+    def protocols_for(self, job: int, sample: Sample) -> set[str]:
+        """Labels of the protocols that score a sample: those of its task, where it is annotated."""
+        if sample.targets is None and sample.answer is None:
+            return set()
+        return {label for label, metric in self._protocols(job) if sample.task in metric.tasks}
 
     def close(self) -> None:
         """Close all systems."""
