@@ -57,9 +57,10 @@ def part_folder(checkpoint: str | Path, part: str, holds: str = "config.json") -
         return folder / part
     if (folder / holds).is_file():
         return folder
+    if not folder.exists():
+        raise CheckpointError("there is no such folder; weights are read from disk and never fetched", folder)
     if not folder.is_dir():
-        what = "a file" if folder.exists() else "no such folder"
-        raise CheckpointError(f"the folder of a system is due here; this is {what}", folder)
+        raise CheckpointError("the folder of a system is due here; this is a file", folder)
     names = sorted(entry.name for entry in folder.iterdir())
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     raise CheckpointError(f"has neither {part}/ nor {holds}; it holds {shown or 'nothing'}", folder)

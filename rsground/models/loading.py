@@ -14,8 +14,8 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from rsground.assembly import locate
 from rsground.errors import CheckpointError
+from rsground.models.folder import part_folder
 from rsground.models.state import Weights
 
 hf: Any = transformers  # partly untyped
@@ -24,19 +24,13 @@ _SHOWN = 5
 _OURS = {"rsground_tower_lm": "rsground.models.tower_lm"}
 
 
-def hub_folder(checkpoint: str | Path, part: str = "backbone") -> Path:
-    """The folder that holds ``config.json``: the checkpoint itself, or its subfolder of that name.
+def hub_folder(checkpoint: str | Path) -> Path:
+    """Where the backbone lies, in hub layout.
 
     Raises:
-        CheckpointError: neither does.
+        CheckpointError: as :func:`rsground.models.folder.part_folder`.
     """
-    folder = locate(checkpoint)
-    for found in (folder / part, folder):
-        if (found / "config.json").is_file():
-            return found
-    if not folder.is_dir():
-        raise CheckpointError("there is no such folder; weights are read from disk and never fetched", folder)
-    raise CheckpointError(f"neither config.json nor {part}/config.json is in this folder", folder)
+    return part_folder(checkpoint, "backbone")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -76,7 +76,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle under another name": (pickled_in_disguise, "pickle"),
     "cut off": (cut_off, "cut off or damaged"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), r"neither model\.safetensors nor"),
-    "no config": (lambda folder: (folder / "config.json").unlink(), r"neither config\.json nor backbone/config\.json"),
+    "no config": (lambda folder: (folder / "config.json").unlink(), r"neither backbone/ nor config\.json; it holds"),
     "config is no JSON": (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
     "config is a list": (lambda folder: (folder / "config.json").write_text("[]"), '"model_type"'),
     "code of its own": (of_another_kind, "'novel' needs Python code that lies in the folder, and none is run"),

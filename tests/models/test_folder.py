@@ -390,6 +390,8 @@ def test_parts_find_their_folder(tmp_path: Path) -> None:
         part_folder(tmp_path, "segmenter")
     with pytest.raises(CheckpointError, match="no such folder"):
         part_folder(tmp_path / "absent", "backbone")
+    with pytest.raises(CheckpointError, match="this is a file"):
+        part_folder(tmp_path / "backbone" / "config.json", "backbone")
     assert part_folder("rsground:report", "templates").parts[-3:] == ("rsground", "report", "templates")
     with pytest.raises(CheckpointError, match="pip install no-such-zoo"):
         part_folder("no_such_zoo:systems/x", "backbone")
