@@ -16,6 +16,7 @@ from rsground.bench.work import Item, Step, Task
 from rsground.bench.worker import Report, main
 from rsground.contracts import Job
 from rsground.errors import ContractError, WorkerError
+from rsground.isolation.endings import ending
 
 AHEAD = 2
 """Tasks a worker has at most: the one it works on, and the next one."""
@@ -112,15 +113,7 @@ class Worker:
     def why_dead(self) -> str:
         """Its end in words."""
         self.process.join(_JOIN_S)  # its pipes close a moment before its exit code is known
-        code = self.process.exitcode
-        if code is None or code >= 0:
-            return f"the worker process ended with exit code {code}"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the worker process was ended by {name}{hint}"
+        return ending(self.process.exitcode)
 
 
 class Pool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsground.errors import ProtocolError, RsgroundError
+from rsground.isolation.endings import ending
 from rsground.isolation.framing import FRAME_LIMIT, VERSION, Frame, FrameReader, encode
 from rsground.isolation.memory import resident_bytes
 from rsground.isolation.stderr import Stderr
@@ -206,14 +207,7 @@ class WorkerProcess:
                 return "the worker process closed its pipe"
             time.sleep(0.001)
         self.kill()
-        code = self._process.returncode
-        if code is None or code >= 0:
-            return f"the worker process ended with exit code {code}"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        return f"the worker process was ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+        return ending(self._process.returncode)
 
     def _fail(self, reason: str) -> NoReturn:
         self.kill()
