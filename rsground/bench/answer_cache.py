@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rsground.bench.records import dumps
 from rsground.errors import StoreError
+from rsground.records import dumps
 
 FILE = "answers.sqlite"
 APPLICATION_ID = 0x72736763
@@ -57,7 +57,7 @@ class Remembered(NamedTuple):
     """An answer of an earlier run.
 
     Attributes:
-        prediction: JSON-able, as :func:`rsground.bench.records.prediction_to_json` has it; None where the system does
+        prediction: JSON-able, as :func:`rsground.records.prediction_to_json` has it; None where the system does
             not serve the sample's task.
         scores: metric key → statistics, of the protocols it was measured with.
     """

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsground.bench.records import USAGE, prediction_from_json, sample_from_json
 from rsground.bench.rows import Answered, DatasetRow, MetricRow, SystemRow, Table
 from rsground.bench.run_parts import RunParts
 from rsground.contracts import BrokenRecord
 from rsground.errors import RsgroundError
+from rsground.records import USAGE, prediction_from_json, sample_from_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

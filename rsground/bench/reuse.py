@@ -11,12 +11,12 @@ from rsground.bench.environment import environment
 from rsground.bench.feed import Group, feed
 from rsground.bench.keys import content_key, entry_key, part_key
 from rsground.bench.plan import Plan
-from rsground.bench.records import prediction_from_json
 from rsground.bench.sample_keys import SampleKeys
 from rsground.bench.suite import Entry, Part
 from rsground.bench.work import Workbench
 from rsground.contracts import Job, Notice, Outcome
 from rsground.environments import find_environment
+from rsground.records import prediction_from_json
 from rsground.registry import registry
 from rsground.types import Sample
 

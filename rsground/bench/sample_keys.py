@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rsground.bench.keys import code_keys, content_key
-from rsground.bench.records import sample_to_json
+from rsground.records import sample_to_json
 from rsground.types import ImageRef, Sample
 
 _CHUNK = 1 << 20

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rsground.bench.records import finite
 from rsground.bench.results import Run
 from rsground.metrics.intervals import bootstrap_intervals
+from rsground.records import finite
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,12 @@ from typing import Any
 from rsground.bench.lock import FolderLock
 from rsground.bench.places import Places
 from rsground.bench.plan import Plan
-from rsground.bench.records import dumps, sample_to_json
 from rsground.bench.run_parts import check_store
 from rsground.bench.schema import APPLICATION_ID, REUSED, STORE, TABLES, VERSION
 from rsground.contracts import Notice, Outcome
 from rsground.errors import StoreError
 from rsground.metrics.breakdowns import group_keys
+from rsground.records import dumps, sample_to_json
 from rsground.types import Sample
 
 _EMPTY: dict[str, Any] = {"parsed": False, "error": None, "text": "", "regions": [], "issues": [], "usage": [None] * 6}

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rsground.bench.records import prediction_to_json
 from rsground.bench.system import Images, System, describe
 from rsground.contracts import Job, Metric
 from rsground.isolation.system import IsolatedSystem, environment_of
+from rsground.records import prediction_to_json
 from rsground.registry import load
 from rsground.types import Prediction, Sample
 

@@ -275,7 +275,7 @@ def _say(text: str) -> None:
 
 
 def _print_json(value: Any) -> None:
-    from rsground.bench.records import dumps
+    from rsground.records import dumps
 
     print(json.dumps(json.loads(dumps(value)), indent=2))  # noqa: T201
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rsground.bench.records import prediction_to_json
 from rsground.bench.results import Run
 from rsground.bench.scores import summaries
 from rsground.errors import ContractError, ShapeError, WorkerError
+from rsground.records import prediction_to_json
 from rsground.registry import load
 
 

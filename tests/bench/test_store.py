@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from rsground.bench.lock import FolderLock
 from rsground.bench.places import Places
 from rsground.bench.plan import Plan
-from rsground.bench.records import (
+from rsground.bench.results import Run
+from rsground.bench.runner import run_plan
+from rsground.bench.store import Store
+from rsground.contracts import Outcome
+from rsground.errors import StoreError
+from rsground.records import (
     dumps,
     prediction_from_json,
     prediction_to_json,
@@ -24,11 +29,6 @@ from rsground.bench.records import (
     sample_from_json,
     sample_to_json,
 )
-from rsground.bench.results import Run
-from rsground.bench.runner import run_plan
-from rsground.bench.store import Store
-from rsground.contracts import Outcome
-from rsground.errors import StoreError
 from rsground.testing.samples import miniature, miniatures
 from rsground.types import Issue, Prediction, Region, Task, Usage
 

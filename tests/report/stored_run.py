@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 
 from rsground.bench.plan import Plan, PlannedData, PlannedJob, PlannedMetric, PlannedSystem
-from rsground.bench.records import prediction_to_json
 from rsground.bench.store import Store
 from rsground.bench.suite import DataChoice, Entry, Part, Suite
 from rsground.contracts import BrokenRecord, Job, Notice, Outcome
 from rsground.geometry import mask_to_rle
+from rsground.records import prediction_to_json
 from rsground.registry import load
 from rsground.types import ImageRef, Issue, Prediction, Region, Sample, Task, Usage
 

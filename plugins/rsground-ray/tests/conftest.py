@@ -115,7 +115,7 @@ class Bench:
 
     def content(self, run: Any) -> dict[tuple[str, int, int], Any]:
         """Everything the answers say, but for how long they took."""
-        from rsground.bench.records import prediction_to_json
+        from rsground.records import prediction_to_json
 
         found = {}
         for system in run.systems:
