@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from rsground.contracts import Backbone, Prompt
+from rsground.geometry import iou_hbb
 from rsground.pipeline import Pipeline
+from rsground.regions import hbb_of
 from rsground.registry import load
 from rsground.testing import miniature
 from rsground.types import Generation, ImageRef, Sample, Task, View
@@ -23,12 +25,13 @@ SIZE = (60, 80)
 
 
 class Short(Backbone):
-    """A backbone whose answers are cut early."""
+    """A backbone whose answers are cut early; it keeps what it was asked."""
 
     def __init__(self, inner: Backbone) -> None:
-        self.inner = inner
+        self.inner, self.asked = inner, list[str]()
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
+        self.asked += [prompt.text for prompt in prompts]
         return self.inner.generate([replace(prompt, max_new_tokens=60) for prompt in prompts])
 
 
@@ -66,6 +69,22 @@ def test_the_right_polygons_score_and_no_change_is_an_answer() -> None:
     rows = [metric.measure(sample, one) for sample, one in zip(samples, found, strict=True)]
     scores = metric.summarise({name: np.array([row[name] for row in rows]) for name in rows[0]})
     assert scores[metric.primary] > 0.9
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_region_is_asked_about_by_its_points(family: str, tiny_backbone: Callable[..., Any]) -> None:
+    image = ImageRef("drawn-1", *SIZE, render=partial(drawn, 1))
+    sample = replace(miniature(Task.REGION_CAPTION, size=SIZE), images=(image,), expression="", answer="ship")
+    backbone, metric = Short(tiny_backbone(family, temperature=1.0)), load("metric", "object-class")
+    (found,) = Pipeline(GeoRsmllmHead(), backbone).answer([sample])
+    assert found.error is None
+    assert found.parsed
+    (region,) = sample.targets or ()
+    asked = GeoRsmllmHead().codecs[Task.OBB].read(backbone.asked[0], SIZE).regions
+    assert iou_hbb(hbb_of(asked[0]), hbb_of(region)) > 0.9
+    assert "ship" not in backbone.asked[0]
+    (right,) = Pipeline(GeoRsmllmHead(), load("backbone", "oracle")).answer([sample])
+    assert metric.measure(sample, right)["siou"] == 1.0
 
 
 @pytest.mark.parametrize("family", FAMILIES)
