@@ -17,6 +17,7 @@ from rsground.errors import RsgroundError, UnknownNameError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "bench": ("rsground.cli.bench", "run a suite: systems x data sets x seeds, with intervals and cost"),
+    "compare": ("rsground.cli.compare", "compare a run with a baseline: what got worse beyond chance"),
     "predict": ("rsground.cli.predict", "ask a system about an image: boxes, masks, GeoJSON, a picture"),
     "train": ("rsground.cli.train", "train a system as a recipe says; broken-off runs go on"),
     "report": ("rsground.cli.report", "write the report of a run: HTML, Markdown, LaTeX, CSV, JSON"),

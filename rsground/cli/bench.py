@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsground.cli.comparison_options import add_comparison, print_comparison, rules_of, status_of, write_comparison
+
 if TYPE_CHECKING:
+    from rsground.bench.comparison import Comparison
     from rsground.bench.plan import Plan
     from rsground.bench.results import Run
     from rsground.bench.runner import RunResult
@@ -23,9 +26,12 @@ EPILOG = """examples:
   rsground bench my_suite.toml --out runs/mine --resume     go on, or fail if there is nothing to go on with
   rsground bench my_suite.toml --executor ray --num-workers 4 --gpus-per-worker 0.5
   rsground bench my_suite.toml --dry-run                    what would be run
+  rsground bench my_suite.toml --baseline runs/main --fail-on-regression --cache ~/.cache/rsground-answers \\
+      --junit regressions.xml --summary "$GITHUB_STEP_SUMMARY"
 
 exit status: 0 every answer is there, 1 an error or a data set that could not be read to its end,
-2 a bad command line, 130 Ctrl-C, 143 SIGTERM (what was answered is kept).
+2 a bad command line, 3 a regression against the baseline (with --fail-on-regression or --fail-on-cost),
+130 Ctrl-C, 143 SIGTERM (what was answered is kept).
 """
 _BROKEN_SHOWN = 10
 
@@ -51,7 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind = where.add_mutually_exclusive_group()
     kind.add_argument("--resume", action="store_true", help="insist that the run folder holds a run to go on with")
     kind.add_argument("--fresh", action="store_true", help="throw away what the run folder holds")
+    where.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="take what an earlier run answered, word for word the same, from here, and put new answers here",
+    )
     where.add_argument("--retry-failed", action="store_true", help="ask again where a system failed to answer")
+    against = parser.add_argument_group("compared with")
+    against.add_argument("--baseline", metavar="RUN", help="compare with this run's folder when all is answered")
+    add_comparison(against)
     how = parser.add_argument_group("how")
     how.add_argument(
         "--workers",
@@ -84,8 +98,15 @@ def run(args: argparse.Namespace) -> int:
     from rsground.bench.progress import watcher
     from rsground.bench.runner import run_plan
 
+    if args.baseline is None and (asked := _needs_baseline(args)):
+        _say(f"{asked} needs a run to compare with: add --baseline RUN")
+        return 2
     plan = make_plan(_suite(args))
     folder = Path(args.out) if args.out else Path("runs") / f"{plan.suite.name}-{plan.key[:8]}"
+    if args.baseline is not None:
+        from rsground.bench.compare import open_baseline
+
+        open_baseline(args.baseline, folder).close()  # before hours of work, not after
     if args.dry_run:
         _print_plan(plan, folder, args.json)
         return 0
@@ -100,9 +121,19 @@ def run(args: argparse.Namespace) -> int:
         retry_failed=args.retry_failed,
         watcher=watcher(quiet=args.quiet),
         command=["rsground", *sys.argv[1:]],
+        cache=None if args.cache is None else Path(args.cache).expanduser(),
     )
-    _tell(result, args)
-    return result.interrupted or int(not result.complete)
+    if result.cache_trouble:
+        _say(f"the cache {args.cache} was not written to the end: {result.cache_trouble}")
+    compared = _tell(result, args)
+    failed = 0 if compared is None else status_of(compared, args)
+    return result.interrupted or int(not result.complete) or failed
+
+
+def _needs_baseline(args: argparse.Namespace) -> str:
+    """The first option given that only makes sense beside --baseline."""
+    names = ("fail_on_regression", "fail_on_cost", "junit", "summary", "score")
+    return next((f"--{name.replace('_', '-')}" for name in names if getattr(args, name)), "")
 
 
 def _suite(args: argparse.Namespace) -> Suite:
@@ -185,23 +216,42 @@ def _print_plan(plan: Plan, folder: Path, as_json: bool) -> None:
     print("\n".join(lines))  # noqa: T201
 
 
-def _tell(result: RunResult, args: argparse.Namespace) -> None:
-    """The scores, what went wrong, and where everything is."""
+def _tell(result: RunResult, args: argparse.Namespace) -> Comparison | None:
+    """The scores, what went wrong, and where everything is; the comparison, where one was asked for."""
     from rsground.bench.results import Run
 
     with Run.open(result.folder) as opened:
+        compared = None if result.interrupted else _compare(opened, args)
         if args.json:
-            _print_json(_facts(opened, result, _write_report(opened, args)))
+            facts = _facts(opened, result, _write_report(opened, args))
+            _print_json(facts if compared is None else facts | {"comparison": compared.to_json()})
         elif not result.interrupted:
             _print_board(opened, args)
+            if compared is not None:
+                print_comparison(compared)
         _tell_problems(opened)
         stored, wanted = opened.progress()
     if result.interrupted:
         _say(f"stopped; {stored:,} answers are kept in {result.folder}, the same command goes on from there")
     elif not result.complete:
         _say(f"incomplete: {stored:,} answers of {'an unknown number' if wanted is None else f'{wanted:,}'}; see above")
-    elif result.kept:
-        _say(f"{result.kept:,} answers were there already, {result.answered:,} are new")
+    elif result.kept or result.reused:
+        parts = [(result.kept, "were there already"), (result.reused, "were taken from the cache")]
+        told = [f"{count:,} answers {what}" for count, what in parts if count]
+        _say(f"{', '.join(told)}, {result.answered - result.reused:,} are new")
+    return compared
+
+
+def _compare(opened: Run, args: argparse.Namespace) -> Comparison | None:
+    """The comparison with the baseline, written to the files that were asked for."""
+    if args.baseline is None:
+        return None
+    from rsground.bench.compare import compare_runs, open_baseline
+
+    with open_baseline(args.baseline, opened.folder) as baseline:
+        found = compare_runs(opened, baseline, rules_of(args))
+    write_comparison(found, args)
+    return found
 
 
 def _facts(opened: Run, result: RunResult, report: Path | None) -> dict[str, Any]:
@@ -214,6 +264,7 @@ def _facts(opened: Run, result: RunResult, report: Path | None) -> dict[str, Any
         "complete": result.complete,
         "answered": result.answered,
         "kept": result.kept,
+        "reused": result.reused,
         "datasets": [
             {"label": row.label, "samples": row.samples, "images": row.images, "broken": row.broken}
             for row in opened.datasets
