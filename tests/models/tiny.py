@@ -309,7 +309,7 @@ def build(family: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
 def tower(folder: Path, seed: int = 0, **changes: Any) -> Path:
     """Make the project's own model in ``folder`` and answer it; ``changes`` are of its text config."""
     from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
-    from rsground.models.tower_lm.tokenizer import make_tokenizer
+    from rsground.models.tower_lm.tokenizer import make_tokenizer, number_ids
 
     pieces = make_tokenizer([CORPUS], size=300)
     config = TowerLMConfig(
@@ -321,6 +321,7 @@ def tower(folder: Path, seed: int = 0, **changes: Any) -> Path:
         objects=6,
         grid=2,
         code_width=8,
+        numbers=list(number_ids(pieces).values()),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -59,6 +59,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         code_width: width of the sinusoidal code of a coordinate.
         categories, colours: what the dense predictions tell apart.
         image_token_index: id of the placeholder of a visual token.
+        numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
     """
 
     model_type = "rsground_tower_lm"
@@ -77,6 +78,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         categories: Sequence[str] = CATEGORIES,
         colours: Sequence[str] = COLOURS,
         image_token_index: int = 4,
+        numbers: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         self.vision_config = _sub(vision_config, "resnet", **TOWER)
@@ -84,7 +86,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_size, self.fpn_width, self.dense_width = image_size, fpn_width, dense_width
         self.objects, self.grid, self.code_width = objects, grid, code_width
         self.categories, self.colours = list(categories), list(colours)
-        self.image_token_index = image_token_index
+        self.image_token_index, self.numbers = image_token_index, list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)
         super().__init__(**kwargs)
 

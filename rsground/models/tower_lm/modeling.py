@@ -12,12 +12,16 @@ from transformers import GenerationMixin, LlamaForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rsground.models.tower_lm.config import TowerLMConfig
-from rsground.models.tower_lm.facts import Facts, FactsEmbedding, code, facts, token_boxes
+from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
+from rsground.models.tower_lm.recall import Memory, Pointer, Recall
 from rsground.models.tower_lm.tower import Tower
 
 
 class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]
-    """Tower, visual tokens, Llama. The visual tokens of a prompt see each other; words see what stands before them."""
+    """Tower, visual tokens, Llama, and recall of what is pointed at.
+
+    The visual tokens of a prompt see each other; words see what stands before them. ``logits`` are log-probabilities.
+    """
 
     config_class = TowerLMConfig
     main_input_name = "input_ids"
@@ -31,8 +35,11 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.visual = FactsEmbedding(config)
         text: Any = config.text_config
         self.language_model: Any = LlamaForCausalLM(text)
-        self.pointer = Pointer(config.text_config.hidden_size)
+        self.pointer = Pointer(text.hidden_size)
+        self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
+        nn.init.zeros_(self.recall.brings.weight)
+        nn.init.constant_(self.recall.copies.bias, -2.0)
 
     def get_input_embeddings(self) -> nn.Module:
         """The token table."""
@@ -81,26 +88,64 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """As other image-and-text models of transformers; ``pixel_values`` ``(images, 3, S, S)`` row by row."""
-        if pixel_values is not None and input_ids is not None:
-            found = self.facts(pixel_values)
-            inputs_embeds, attention_mask, position_ids = self._begun(input_ids, found, attention_mask, position_ids)
-            input_ids = None
-        output: CausalLMOutputWithPast = self.language_model(
-            input_ids=input_ids,
+        kept: tuple[Tensor, Tensor] | None = None
+        if inputs_embeds is None and input_ids is not None:
+            if pixel_values is None:
+                inputs_embeds = self.get_input_embeddings()(input_ids)
+            else:
+                found = self.facts(pixel_values)
+                given = self._begun(input_ids, found, attention_mask, position_ids)
+                inputs_embeds, attention_mask, position_ids, kept = given
+        assert inputs_embeds is not None, "the model needs input_ids or inputs_embeds"
+        output = self.language_model.model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=use_cache,
-            logits_to_keep=logits_to_keep,
             **kwargs,
         )
-        return output
+        states = output.last_hidden_state
+        memory = self.remembered(states, inputs_embeds, *(kept or self._nothing(inputs_embeds)))
+        memory = memory.through(output.past_key_values, self.config.text_config.num_hidden_layers)
+        last = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
+        words, weights = self.point(states[:, last], memory)
+        return CausalLMOutputWithPast(
+            logits=self.say(words, weights, memory.numbers),
+            past_key_values=output.past_key_values,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
+
+    def remembered(self, states: Tensor, embeds: Tensor, numbers: Tensor, shown: Tensor) -> Memory:
+        """What is kept of ``(B, L)`` columns."""
+        return Memory(self.pointer.offers(states), embeds, numbers, shown)
+
+    def point(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """States of words with what they point at, and how much they point at each column."""
+        found: tuple[Tensor, Tensor] = self.recall(states, self.pointer(states, memory.offers), memory)
+        return found
+
+    def say(self, words: Tensor, weights: Tensor, numbers: Tensor) -> Tensor:
+        """Log-probabilities ``(B, T, vocabulary)`` after words, for the ``(B, L, 17)`` numbers of the columns."""
+        logits: Tensor = self.get_output_embeddings()(words)
+        if not self.recall.numbers:
+            return logits
+        rows = torch.arange(len(words), device=words.device).repeat_interleave(words.shape[1])
+        said: Tensor = self.recall.logits(
+            logits.flatten(0, 1), words.flatten(0, 1), weights.flatten(0, 1), numbers, rows
+        )
+        return said.view(logits.shape)
+
+    def _nothing(self, embeds: Tensor) -> tuple[Tensor, Tensor]:
+        """Numbers and "shown" of columns without images."""
+        numbers = embeds.new_zeros(*embeds.shape[:2], NUMBERS)
+        return numbers, torch.zeros(embeds.shape[:2], dtype=torch.bool, device=embeds.device)
 
     def _begun(
         self, ids: Tensor, found: Facts, mask: Tensor | None, places: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Embeddings, 4-D mask and positions of prompts with images."""
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Embeddings, 4-D mask and positions of prompts with images; the columns' numbers and which are shown."""
         mask = torch.ones_like(ids) if mask is None else mask
         places = (mask.cumsum(1) - 1).clamp(min=0) if places is None else places
         shown = ids == self.config.image_token_index
@@ -109,24 +154,11 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         tokens = self.visual(found, order.to(ids.device))
         embeds = self.get_input_embeddings()(ids.masked_fill(shown, 0))
         embeds = embeds.masked_scatter(shown[..., None], tokens.to(embeds.dtype).flatten(0, 1))
+        numbers = embeds.new_zeros(*ids.shape, NUMBERS)
+        numbers = numbers.masked_scatter(shown[..., None], found.numbers.to(embeds.dtype).flatten(0, 1))
         last = places.masked_fill(~shown, 0).amax(1, keepdim=True)
-        return embeds, seen(shown, mask.bool(), embeds.dtype), torch.where(shown, last, places)
-
-
-class Pointer(nn.Module):
-    """Scores every visual token as what a prompt means: an aid in training, never asked for an answer."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.asks = nn.Linear(hidden, hidden)
-        self.offers = nn.Linear(hidden, hidden)
-        self.bias = nn.Parameter(torch.tensor(-3.0))
-
-    def forward(self, prompts: Tensor, tokens: Tensor) -> Tensor:
-        """Logits ``(N, V)`` for ``(N, D)`` states of prompts' last tokens and ``(N, V, D)`` of visual ones."""
-        asked = self.asks(prompts)[:, None]
-        scores: Tensor = (asked * self.offers(tokens)).sum(-1) / prompts.shape[-1] ** 0.5 + self.bias
-        return scores
+        mask = seen(shown, mask.bool(), embeds.dtype)
+        return embeds, mask, torch.where(shown, last, places), (numbers, shown)
 
 
 def seen(shown: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:
@@ -138,13 +170,3 @@ def seen(shown: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(allowed.shape, dtype=dtype, device=shown.device).masked_fill(~allowed, torch.finfo(dtype).min)[
         :, None
     ]
-
-
-@torch.no_grad()
-def begin_numbers(model: TowerLM, ids: dict[int, int]) -> None:
-    """Start the tokens of the numbers 0 to 1000 (number → token id) from the code that boxes are written in."""
-    table: Any = model.get_input_embeddings().weight
-    width = model.config.code_width
-    numbers = torch.tensor(list(ids), dtype=torch.float32) / 1000
-    scale = table.std() * 2
-    table[list(ids.values()), :width] = (code(numbers, width) * scale).to(table.dtype)

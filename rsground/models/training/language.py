@@ -13,8 +13,15 @@ from rsground.contracts import Head, TokenHead
 from rsground.models.tower_lm import TowerLM
 from rsground.models.tower_lm.facts import Facts
 from rsground.models.training.fact_cache import FactCache
-from rsground.models.training.language_losses import SoftNumbers, pointer_accuracy, pointer_loss, text_loss
-from rsground.models.training.packing import Lesson, Packed, pack, run_packed
+from rsground.models.training.language_losses import (
+    SoftNumbers,
+    answer_pointer_loss,
+    pointer_accuracy,
+    pointer_loss,
+    slot_loss,
+    text_loss,
+)
+from rsground.models.training.packing import Lesson, Packed, Read, pack, run_packed
 
 
 class PackLessons:
@@ -75,28 +82,29 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
     def forward(self, found: Facts, packed: Packed, images: Sequence[int], mode: str = "loss") -> dict[str, Tensor]:
         """Losses by name, and the pointer's accuracy."""
         del mode
-        states = run_packed(self.model, found, packed)
-        losses = {"loss_pointer": self.pointing * pointer_loss(self.model, states, packed)}
+        read = run_packed(self.model, found, packed)
+        losses = {"loss_pointer": self.pointing * pointer_loss(self.model, read, packed)}
         with torch.no_grad():
-            losses["accuracy"] = pointer_accuracy(self.model, states, packed)
+            losses["accuracy"] = pointer_accuracy(self.model, read, packed)
         if self.soft is not None and (packed.labels >= 0).any():
-            losses["loss_text"] = text_loss(self.model, states, packed, self.soft)
+            losses["loss_text"] = text_loss(self.model, read, packed, self.soft)
+            losses["loss_slot"] = self.pointing * slot_loss(self.model, read, packed, self.soft)
+            losses["loss_kept"] = self.pointing * answer_pointer_loss(self.model, read, packed)
         for number, head in enumerate(self.heads):
             if isinstance(head, TokenHead):
-                losses.update(self._read(number, head, states, packed, images))
+                losses.update(self._read(number, head, read, packed, images))
         return losses
 
     def _read(
-        self, number: int, head: TokenHead, states: Tensor, packed: Packed, images: Sequence[int]
+        self, number: int, head: TokenHead, read: Read, packed: Packed, images: Sequence[int]
     ) -> dict[str, Tensor]:
         """The losses a head takes on the states of its tokens, by the head's number."""
-        visual = states.shape[1] - packed.ids.shape[1]
         samples, views, hidden = [], [], []
         seen = [self.book.view(each) for each in images]  # one each, so that heads can tell them apart
         for lesson, (row, _), start in zip(packed.lessons, packed.asks.tolist(), packed.starts.tolist(), strict=True):
             if lesson.head != number or lesson.sample is None:
                 continue
-            fed = states[row, visual + start : visual + start + len(lesson.answer)]
+            fed = read.words[row, start : start + len(lesson.answer)]
             samples.append(lesson.sample)
             views.append(seen[row])
             hidden.append(fed[_wanted(head, lesson)])

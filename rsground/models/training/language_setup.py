@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, ViTImageProcessor
 from rsground.contracts import Head
 from rsground.models.state import load_state
 from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
-from rsground.models.tower_lm.modeling import begin_numbers
+from rsground.models.tower_lm.beginning import begin as begin_language
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import MEAN, STD
 from rsground.models.training.fact_cache import FactCache, fact_cache
@@ -64,8 +64,9 @@ def begin(
         eos_token_id=tokenizer.eos_token_id,
         **sizes,
     )
+    config.numbers = list(number_ids(tokenizer).values())
     model = TowerLM(config)
-    begin_numbers(model, number_ids(tokenizer))
+    begin_language(model, lambda text: tokenizer(text, add_special_tokens=False)["input_ids"])
     load_state(model.tower, tower)
     return model, tokenizer
 

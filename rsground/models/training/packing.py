@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rsground.models.tower_lm import TowerLM
 from rsground.models.tower_lm.facts import Facts
+from rsground.models.tower_lm.recall import Memory
 from rsground.types import Sample
 
 
@@ -44,7 +45,7 @@ class Packed:
 
     Attributes:
         ids: ``(B, L)`` tokens, 0 where none stands.
-        segment: ``(B, L)`` number of the lesson in its image, -1 where none stands.
+        segment: ``(B, L)`` number of the lesson among all, -1 where none stands.
         place: ``(B, L)`` position within the lesson, from 0.
         labels: ``(B, L)`` the token to say next, -100 where nothing is asked.
         asks: ``(N, 2)`` (image, column) of the answer marks (of the last token where the answer is forced).
@@ -77,14 +78,15 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
     segment = np.full_like(ids, -1)
     place = np.zeros_like(ids)
     labels = np.full_like(ids, -100)
-    asks, starts, meant = [], [], []
+    asks: list[tuple[int, int]] = []
+    starts, meant = [], []
     for row, lessons in enumerate(images):
         at = 0
-        for number, lesson in enumerate(lessons):
+        for lesson in lessons:
             text = (*lesson.prompt, *lesson.answer)
             stop = at + len(text)
             mark = stop - 1 if lesson.forced else at + len(lesson.prompt) - 1
-            ids[row, at:stop], segment[row, at:stop] = text, number
+            ids[row, at:stop], segment[row, at:stop] = text, len(asks)
             place[row, at:stop] = np.arange(len(text))
             if lesson.answer and not lesson.forced:
                 labels[row, mark:stop] = (*lesson.answer, end)
@@ -104,8 +106,25 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
     )
 
 
-def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Tensor:
-    """Last-layer states ``(B, V + L, D)`` after the final norm."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """What the model made of B packed images.
+
+    Attributes:
+        memory: what it remembers of the V visual tokens.
+        plain: ``(B, L, D)`` last-layer states of the words, after the final norm.
+        words: ``(B, L, D)`` the same with what they point at; this is what heads read.
+        weights: ``(B, L, V)`` how much each word points at each visual token.
+    """
+
+    memory: Memory
+    plain: Tensor
+    words: Tensor
+    weights: Tensor
+
+
+def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
+    """One pass over all lessons."""
     tokens = model.visual(found, torch.zeros(len(packed.ids), dtype=torch.long))
     words = model.get_input_embeddings()(packed.ids)
     visual = tokens.shape[1]
@@ -117,7 +136,10 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Tensor:
         use_cache=False,
     )
     states: Tensor = output.last_hidden_state
-    return states
+    shown = torch.ones(tokens.shape[:2], dtype=torch.bool)
+    memory = model.remembered(states[:, :visual], tokens, found.numbers, shown)
+    plain = states[:, visual:]
+    return Read(memory, plain, *model.point(plain, memory))
 
 
 def _mask(packed: Packed, visual: int, dtype: torch.dtype) -> Tensor:

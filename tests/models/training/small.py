@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from rsground.models.tower_lm import TowerLM, TowerLMConfig
-from rsground.models.tower_lm.tokenizer import make_tokenizer
+from rsground.models.tower_lm.tokenizer import make_tokenizer, number_ids
 
 TOWER: dict[str, Any] = {
     "vision_config": {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "layer_type": "basic"},
@@ -44,7 +44,7 @@ def model(words: Any, seed: int = 0) -> TowerLM:
         "bos_token_id": words.bos_token_id,
         "eos_token_id": words.eos_token_id,
     }
-    made = TowerLM(TowerLMConfig(**TOWER, text_config=text)).eval()
+    made = TowerLM(TowerLMConfig(**TOWER, text_config=text, numbers=list(number_ids(words).values()))).eval()
     with torch.no_grad():
         for weight in made.parameters():
             if weight.dim() > 1:

@@ -48,23 +48,23 @@ def test_packed_lessons_equal_each_lesson_alone(parts: tuple[Any, Any, Any]) -> 
     visual = small.config.visual_tokens
     shown = [torch.full((visual,), -1)] * 2
     packed = pack(lessons(), shown, visual, WORDS.eos_token_id)
-    logits = small.get_output_embeddings()(run_packed(small, found, packed))[:, visual:]
+    read = run_packed(small, found, packed)
+    logits = small.say(read.words, read.weights, read.memory.numbers)
     process = processor_of(small, WORDS)
     summed, asked = 0.0, 0
     for row, each in enumerate(QUESTIONS):
-        for number, (question, answer) in enumerate(each):
+        for number, (question, answer) in enumerate(each, 0 if row == 0 else len(QUESTIONS[0])):
             inputs = process(text=f"<image>{question}<answer>{answer}", images=[images[row]], return_tensors="pt")
             alone = small(**inputs).logits[0, visual:]
             mine = packed.segment[row] == number
             assert inputs["input_ids"][0, visual:].tolist() == packed.ids[row][mine].tolist()
-            torch.testing.assert_close(logits[row][mine], alone, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(logits[row][mine], alone, rtol=1e-4, atol=2e-3)
             wanted = torch.tensor([*ids(answer), WORDS.eos_token_id])
             said = alone[-len(wanted) :].log_softmax(-1)
             summed -= float(said.gather(1, wanted[:, None]).sum())
             asked += len(wanted)
     plain = SoftNumbers({0: 4}, small.config.text_config.vocab_size)
-    states = run_packed(small, found, packed)
-    assert float(text_loss(small, states, packed, plain)) == pytest.approx(summed / asked, rel=1e-4)
+    assert float(text_loss(small, read, packed, plain)) == pytest.approx(summed / asked, rel=1e-4)
 
 
 @torch.no_grad()
@@ -77,11 +77,11 @@ def test_no_lesson_sees_another(parts: tuple[Any, Any, Any]) -> None:
     changed = lessons()
     changed[0][0] = Lesson(tuple(7 + token % 50 for token in first.prompt), first.answer, first.targets)
     after = pack(changed, shown, visual, WORDS.eos_token_id)
-    states, others = run_packed(small, found, before), run_packed(small, found, after)
-    same = torch.cat([torch.ones(2, visual, dtype=torch.bool), before.segment != 0], 1)
-    same[1] = True
-    torch.testing.assert_close(states[same], others[same], rtol=0, atol=1e-6)
-    assert (states[~same] - others[~same]).abs().max() > 0.01
+    read, other = run_packed(small, found, before), run_packed(small, found, after)
+    torch.testing.assert_close(read.memory.offers, other.memory.offers, rtol=0, atol=1e-6)
+    same = before.segment != 0
+    torch.testing.assert_close(read.words[same], other.words[same], rtol=0, atol=1e-6)
+    assert (read.words[~same] - other.words[~same]).abs().max() > 0.01
 
 
 def test_what_is_asked_where(parts: tuple[Any, Any, Any]) -> None:
