@@ -9,20 +9,18 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import rsground
 from rsground import __version__
 from rsground.environments import Environment, folder_of, python_of, read_environment, read_environments
 from rsground.errors import InstallError, UnknownNameError
+from rsground.isolation.core import core
 from rsground.isolation.records import write_record
 
 Say = Callable[[str], None]
 _TAIL = 12
-_CORE_FILES = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
 def install(
@@ -58,9 +56,9 @@ def install(
         folder.mkdir()
         say("making the virtual environment")
         _run(_make_venv(folder, python), "a virtual environment", say)
-        with _core() as core:
+        with core() as source:
             say(f"installing {requirement} and rsground {__version__}")
-            _run([*_installer(folder), core, wanted, *bounds], requirement, say)
+            _run([*_installer(folder), source, wanted, *bounds], requirement, say)
         say("asking what it offers")
         facts = {"requirement": requirement, "constraint": constraint, "limits": dict(limits or {})}
         record = write_record(folder, {**facts, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
@@ -147,22 +145,6 @@ def _installer(folder: Path) -> list[str]:
     if uv is not None:
         return [uv, "pip", "install", "--python", python]
     return [python, "-m", "pip", "install", "--disable-pip-version-check"]
-
-
-@contextmanager
-def _core() -> Iterator[str]:
-    """What to install as the core: the source of the one that runs, where that is a checkout; else its version."""
-    home = Path(rsground.__file__).resolve().parents[1]
-    if not all((home / name).is_file() for name in _CORE_FILES):
-        yield f"rsground=={__version__}"
-        return
-    with tempfile.TemporaryDirectory(prefix="rsground-core-") as folder:  # building leaves files beside the source
-        for name in _CORE_FILES:
-            shutil.copy(home / name, folder)
-        no_caches = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(home / "rsground", Path(folder) / "rsground", ignore=no_caches)
-        shutil.copytree(home / "benchmarks" / "suites", Path(folder) / "benchmarks" / "suites", ignore=no_caches)
-        yield folder
 
 
 def _run(command: list[str], what: str, say: Say) -> None:

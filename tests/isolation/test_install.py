@@ -6,15 +6,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-import rsground
 from rsground.cli import main
 from rsground.environments import environments_root, find_environment, read_environments
 from rsground.errors import InstallError, UnknownNameError
 from rsground.isolation import install
+from rsground.isolation.core import wheel_of
 from rsground.registry import registry
 
 
@@ -116,6 +117,42 @@ def test_environments_lie_in_the_folder_of_the_user(monkeypatch: pytest.MonkeyPa
     assert environments_root() == tmp_path / "rsground" / "environments"
 
 
+FILES = {
+    "lib/python/boxy/__init__.py": "ANSWER = 42\n",
+    "lib/python/boxy/words.txt": "größer\n",
+    "share/boxy/suite.toml": "seeds = [0]\n",
+    "bin/boxy": "#!/where/it/was/installed/python\n",
+    "lib/python/box_y-1.5.dist-info/METADATA": "Metadata-Version: 2.1\nName: box-y\nVersion: 1.5\n",
+    "lib/python/box_y-1.5.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "lib/python/box_y-1.5.dist-info/entry_points.txt": "[console_scripts]\nboxy = boxy:ANSWER\n",
+    "lib/python/box_y-1.5.dist-info/INSTALLER": "pip\n",
+    "lib/python/boxy/__pycache__/__init__.cpython-311.pyc": "stale",
+}
+
+
+def test_what_is_installed_can_be_installed_again(tmp_path: Path) -> None:
+    """The core's way into an environment where there is no checkout, on a distribution of nine files."""
+    packages = tmp_path / "lib" / "python"
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    record = packages / "box_y-1.5.dist-info" / "RECORD"
+    names = [name.removeprefix("lib/python/") if name.startswith("lib") else f"../../{name}" for name in FILES]
+    record.write_text("".join(f"{name},,\n" for name in names), "utf-8")
+    wheel = wheel_of(metadata.Distribution.at(record.parent), tmp_path)
+    assert wheel.name == "box_y-1.5-py3-none-any.whl"
+    there = tmp_path / "there"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile"]
+    subprocess.run([*pip, "--prefix", str(there), str(wheel)], check=True, cwd=tmp_path)
+    (found,) = there.rglob("box_y-1.5.dist-info")
+    for name in ("boxy/__init__.py", "boxy/words.txt", "box_y-1.5.dist-info/entry_points.txt"):
+        assert (found.parent / name).read_text("utf-8") == FILES[f"lib/python/{name}"]
+    assert (there / "share" / "boxy" / "suite.toml").read_text("utf-8") == FILES["share/boxy/suite.toml"]
+    assert "/where/it/was" not in (there / "bin" / "boxy").read_text("utf-8")
+    assert not list(there.rglob("*.pyc"))
+    assert metadata.Distribution.at(found).version == "1.5"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_new_plugin_is_installed_listed_run_and_removed(
@@ -127,8 +164,6 @@ def test_a_new_plugin_is_installed_listed_run_and_removed(
     asked = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(tmp_path / "got"), "pluggy"]
     if subprocess.run(asked, capture_output=True, check=False).returncode:
         pytest.skip("no package index at hand")
-    if not (Path(rsground.__file__).parents[1] / "setup.cfg").is_file():
-        pytest.skip("installed without its checkout, the core would come from an index, where it is not published yet")
     registry.cache_clear()
     try:
         assert main(["plugins", "install", str(plugin), "--env", "boxes", "--deadline", "60"]) == 0
