@@ -26,13 +26,18 @@ def environment(command: Iterable[str] = ()) -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": cores(),
-        "versions": {name: version for name in _PACKAGES if (version := _version(name)) is not None},
+        "versions": versions(),
         "plugins": dict(registry().distributions),
         "not_in_use": dict(registry().broken),
         "command": list(command),
         "workdir": os.getcwd(),
         "interpreter": sys.executable,
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that answers and scores stand on, as far as they are installed."""
+    return {name: version for name in _PACKAGES if (version := _version(name)) is not None}
 
 
 def cores() -> int:

@@ -43,9 +43,10 @@ def part_key(kind: str, part: Part, without: frozenset[str] = frozenset()) -> st
 def code_keys(target: str, without: frozenset[str] = frozenset()) -> list[str]:
     """Keys of the code behind ``"module:name"``: its package's, and the core's that every plugin stands on."""
     module = target.partition(":")[0]
-    if module.partition(".")[0] == _CORE:
-        return [code_key(module, without)]
-    return [code_key(module), code_key(_CORE)]
+    package = module.partition(".")[0]  # whose key is made once, whatever module of it is named
+    if package == _CORE:
+        return [code_key(_CORE, without)]
+    return [code_key(package), code_key(_CORE)]
 
 
 def entry_key(entry: Entry, without: frozenset[str] = frozenset()) -> str:

@@ -120,6 +120,18 @@ class Run(RunParts):
         flags = dict(zip(("parsed", "failed", "reused"), table[-5:-2] == 1, strict=True))
         return found | flags | {"index": table[-2].astype(np.int64), "seed": table[-1].astype(np.int64)}
 
+    @property
+    def reused(self) -> int:
+        """Answers that came from a cache."""
+        query = f"SELECT COUNT(*) FROM answers WHERE {self._is_reused} AND idx < ? AND job = ?"
+        counts = (
+            self._one(query, self._bound(row.label), job) or (0,)
+            for row in self.datasets
+            for system in self.systems
+            for job, _ in self._jobs(system.label, row.label, None)
+        )
+        return sum(int(count) for (count,) in counts)
+
     @cached_property
     def _is_reused(self) -> str:
         """Whether an answer came from a cache, in SQL; stores made before there were caches have no such answers."""

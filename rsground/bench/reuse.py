@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rsground.bench.answer_cache import AnswerCache, Remembered
-from rsground.bench.environment import environment
+from rsground.bench.environment import versions
 from rsground.bench.feed import Group, feed
 from rsground.bench.keys import content_key, entry_key, part_key
 from rsground.bench.plan import Plan
@@ -135,9 +135,8 @@ def _named(options: object) -> Iterator[tuple[str, str]]:
 
 
 def _surroundings() -> list[Any]:
-    found = environment()
-    versions = {name: version for name, version in found["versions"].items() if name not in _PLUMBING}
-    return [versions, ".".join(str(found["python"]).split(".")[:2]), platform.system(), found["machine"]]
+    packages = {name: version for name, version in versions().items() if name not in _PLUMBING}
+    return [packages, ".".join(platform.python_version_tuple()[:2]), platform.system(), platform.machine()]
 
 
 def _scores(known: _Known, found: Remembered) -> dict[str, Any]:

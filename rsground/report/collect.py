@@ -178,6 +178,8 @@ def _facts(run: Run, problems: list[str]) -> RunFacts:
     facts = [(title, _flat(environment[name])) for name, title in _SHOWN.items() if name in environment]
     if run.limit is not None:
         facts.append(("limit", f"{run.limit:,} samples of each data set"))
+    if run.reused:
+        facts.append(("from the cache", f"{run.reused:,} answers, whose latency and memory are of an earlier run"))
     plugins = sorted(set(map(str, dict(environment.get("plugins") or {}).values())))
     facts.append(("plugins", ", ".join(plugins)))
     unused = environment.get("not_in_use") or {}

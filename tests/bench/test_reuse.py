@@ -26,6 +26,7 @@ from rsground.bench.reuse import _NOT_ANSWERING
 from rsground.bench.runner import RunResult, run_plan
 from rsground.bench.sample_keys import SampleKeys, drawing_key
 from rsground.errors import StoreError
+from rsground.report.collect import Options, collect
 from rsground.source_key import code_key
 from rsground.types import ImageRef, Region, Sample, Task
 
@@ -76,6 +77,10 @@ def rows(run: Run) -> list[Any]:
     return found
 
 
+def facts_of(run: Run) -> list[tuple[str, str]]:
+    return list(collect(run, Options(gallery=0, replicates=2, permutations=2)).run.facts)
+
+
 def test_a_second_run_asks_nothing_and_scores_the_same(ran: Ran, tmp_path: Path, asked: list[Any]) -> None:
     first, one = ran(TWO, "one", cache=tmp_path / "cache")
     assert (first.answered, first.reused, len(asked)) == (40, 0, 40)
@@ -84,6 +89,9 @@ def test_a_second_run_asks_nothing_and_scores_the_same(ran: Ran, tmp_path: Path,
     np.testing.assert_equal(rows(two), rows(one))
     assert two.usage("toy", "toy")["reused"].all()
     assert not one.usage("toy", "toy")["reused"].any()
+    assert (one.reused, two.reused) == (0, 40)
+    assert ("from the cache", "40 answers, whose latency and memory are of an earlier run") in facts_of(two)
+    assert "from the cache" not in dict(facts_of(one))
     assert [row.broken for row in two.datasets] == [row.broken for row in one.datasets] == [2]
     texts = [[found.prediction.text for found in run.answers("text", "toy")] for run in (one, two)]
     assert texts[0] == texts[1] != [""] * 20
@@ -191,6 +199,21 @@ def test_a_plan_may_keep_its_answers_in_its_folder(plan_of: Callable[..., Plan],
     run_plan(plan, tmp_path / "run", workers=0, cache=tmp_path / "cache")
     again = run_plan(plan, tmp_path / "run", workers=0, cache=tmp_path / "cache")
     assert (again.answered, again.kept, again.reused) == (0, 40, 0), "what the folder holds is not taken from the cache"
+
+
+def test_a_store_made_before_there_were_caches_is_read_and_written(ran: Ran, tmp_path: Path) -> None:
+    ran(TWO, "old")
+    with sqlite3.connect(tmp_path / "old" / "store.sqlite") as store:
+        store.execute("DROP TABLE reused")
+        store.execute("DELETE FROM answers WHERE idx = 3")
+        store.execute("DELETE FROM scores WHERE idx = 3")
+    store.close()
+    with Run.open(tmp_path / "old") as run:
+        assert run.reused == 0
+        assert not run.usage("toy", "toy")["reused"].any()
+    ran(TWO, "cached", cache=tmp_path / "cache")
+    result, run = ran(TWO, "old", cache=tmp_path / "cache")
+    assert (result.kept, result.reused, run.reused) == (38, 2, 2)
 
 
 # keys of samples ------------------------------------------------------------------------------------------------------
