@@ -16,8 +16,8 @@ class LocalExecutor(Executor):
 
     Args:
         workers: processes. 0 works in this one: nothing to start, but a crash ends the run.
-        timeout_s: longest an answer may take, in worker processes only; the answer is then lost and the worker
-            replaced.
+        timeout_s: longest an answer may take, in worker processes only; the worker is then replaced and the sample
+            asked once more, and the second time the answer is lost.
     """
 
     def __init__(self, workers: int = 0, timeout_s: float | None = None) -> None:

@@ -204,7 +204,7 @@ class WorkerProcess:
         until = time.monotonic() + _END_S
         while not self._has_ended():
             if time.monotonic() > until:
-                return "the worker process closed its pipe"
+                return ending(None)
             time.sleep(0.001)
         self.kill()
         return ending(self._process.returncode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,15 @@ def test_a_crash_in_a_batch_costs_the_sample_that_caused_it(ran: Callable[..., t
     assert run.usage("dies", "toy")["failed"].nonzero()[0].tolist() == [11]
 
 
+def test_a_worker_killed_for_no_fault_of_the_sample_costs_nothing(ran: Callable[..., tuple], tmp_path: Path) -> None:
+    head = f'{{name = "toy", how = "kill-once", at = 7, mark = "{tmp_path / "killed"}"}}'
+    result, run = ran(suite(f'{{label = "once", head = {head}}}'), workers=2)
+    assert (tmp_path / "killed").exists()
+    assert result.complete
+    assert run.usage("once", "toy")["index"].tolist() == list(range(20))
+    assert not run.usage("once", "toy")["failed"].any()
+
+
 @pytest.mark.timeout(60)
 def test_what_a_dead_worker_left_is_asked_when_nothing_else_is(ran: Callable[..., tuple]) -> None:
     text = suite(
@@ -99,7 +109,7 @@ def test_a_hang_is_cut_off(ran: Callable[..., tuple]) -> None:
 
 def test_workers_that_never_answer_end_the_run(ran: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch) -> None:
     ends = importlib.import_module("toys").ends  # by its own name, which a worker process can import
-    monkeypatch.setattr("rsground.bench.pool.main", ends)
+    monkeypatch.setattr("rsground.bench.process.main", ends)
     with pytest.raises(WorkerError, match=r"die before they answer anything .*exit code 7.*--workers 0"):
         ran(suite('{label = "x", head = "toy"}', data='{name = "toy", count = 3}'), workers=1)
 

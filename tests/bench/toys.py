@@ -81,13 +81,14 @@ class ToyData(Dataset):
 class ToyHead(TextHead):
     """Writes a box; dies, fails or sleeps at the sample whose expression ends with ``at``.
 
-    ``how``: ``raise``, ``exit`` (os._exit), ``kill`` (SIGKILL), ``segv``, ``hang``, ``interrupt`` (KeyboardInterrupt).
+    ``how``: ``raise``, ``exit`` (os._exit), ``kill`` (SIGKILL), ``segv``, ``hang``, ``interrupt`` (KeyboardInterrupt);
+    ``kill-once``: SIGKILL where the file ``mark`` is not there yet.
     """
 
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.HBB, Task.MASK})
 
-    def __init__(self, how: str = "", at: int = -1, burn: int = 0) -> None:
-        self.how, self.at, self.burn = how, at, burn
+    def __init__(self, how: str = "", at: int = -1, burn: int = 0, mark: str = "") -> None:
+        self.how, self.at, self.burn, self.mark = how, at, burn, mark
 
     def _ask(self, sample: Sample) -> str:
         return sample.expression
@@ -110,6 +111,9 @@ class ToyHead(TextHead):
             raise RuntimeError("the head gave up\nin two lines")
         if self.how == "exit":
             os._exit(3)
+        if self.how == "kill-once" and not Path(self.mark).exists():
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.how == "segv":
@@ -216,3 +220,9 @@ def rsground_metrics() -> list[MetricSpec]:
 def ends(connection: object, jobs: object, marker: object) -> None:
     """A worker's main that ends before it answers anything."""
     raise SystemExit(7)
+
+
+def half_said(connection: Any, jobs: object, marker: object) -> None:
+    """A worker's main that stops in the middle of a message."""
+    os.write(connection.fileno(), (1000).to_bytes(4, "big") + b"only the beginning")
+    os.kill(os.getpid(), signal.SIGSTOP)
