@@ -101,7 +101,7 @@ class Environment:
             target=STAND_IN,
             summary=row["summary"],
             tasks=tuple(row["tasks"]),
-            options={"environment": self.name, "part": row["name"], "code": row["code"]},
+            options={"environment": self.name, "kind": row["kind"], "part": row["name"], "code": row["code"]},
         )
         known = row["parameters"]
         missing = tuple(row["missing"])

@@ -13,7 +13,7 @@ class StandIn:
 
     Args:
         environment: name of the environment.
-        part: its name there.
+        kind, part: what it is and its name there; parts of different kinds may share a name.
         code: key of its source there, so that results can tell versions apart.
         options: for the part.
 
@@ -21,11 +21,11 @@ class StandIn:
         UnknownNameError: it does not take one of the options.
     """
 
-    def __init__(self, environment: str, part: str, code: str = "", **options: Any) -> None:
-        self.environment, self.part, self.code, self.options = environment, part, code, options
+    def __init__(self, environment: str, kind: str, part: str, code: str = "", **options: Any) -> None:
+        self.environment, self.kind, self.part, self.code, self.options = environment, kind, part, code, options
         name = f"{part}@{environment}"
         for offer in find_environment(environment).offers():
-            if offer.spec.name == name and offer.parameters is not None:
+            if (offer.spec.kind, offer.spec.name) == (kind, name) and offer.parameters is not None:
                 for option in options:
                     if option not in offer.parameters:
-                        raise UnknownNameError(f"option of {offer.spec.kind} {name!r}", option, offer.parameters)
+                        raise UnknownNameError(f"option of {kind} {name!r}", option, offer.parameters)
