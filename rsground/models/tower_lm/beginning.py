@@ -1,8 +1,7 @@
 """Where an untaught language side begins: what belongs together starts close together.
 
 A word and an object that is what the word says begin in one direction, as do a number and a place; the pointer and the
-attention of every layer begin as plain similarity. Training has only to depart from there. (Measured: the pointer's
-loss after 150 steps is 2.7 instead of 3.7, where another 600 steps lead without it.)
+attention of every layer begin as plain similarity. Training has only to depart from there.
 """
 
 from __future__ import annotations
