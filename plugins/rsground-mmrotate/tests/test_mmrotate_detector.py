@@ -176,7 +176,7 @@ def test_recipes() -> None:
 
 
 def test_a_recipe_is_filled_in(tmp_path: Path) -> None:
-    export_dota(annotated_scenes("train", 1, size=64), tmp_path / "data")
+    export_dota(annotated_scenes("train", 3, size=96), tmp_path / "data")
     config = configure(recipe_path("fcos_tiny"), tmp_path / "data", None, tmp_path / "out")
     assert config.model.bbox_head.num_classes == len(config.metainfo["classes"]) > 1
     assert config.train_dataloader.dataset.data_root.endswith("data/")

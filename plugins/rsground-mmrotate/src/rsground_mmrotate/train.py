@@ -62,7 +62,7 @@ def configure(recipe: Path, data: Path, val: Path | None, out: Path) -> Any:
     config = Config.fromfile(str(recipe))
     classes = read_classes(data)
     config.metainfo = {"classes": tuple(classes)}
-    config.model.bbox_head.num_classes = len(classes)
+    _count(config.model, len(classes))
     config.work_dir = str(out)
     _point(config.train_dataloader.dataset, data, config.metainfo)
     if val is None:
@@ -104,6 +104,18 @@ def train(config: Any, *, threads: int) -> None:
     torch.set_num_threads(threads)
     register_all_modules(init_default_scope=True)
     Runner.from_cfg(config).train()
+
+
+def _count(part: Any, classes: int) -> None:
+    """Set the number of categories in every head of a model."""
+    if isinstance(part, dict):
+        if "num_classes" in part:
+            part["num_classes"] = classes
+        part = part.values()
+    elif not isinstance(part, list | tuple):
+        return
+    for each in part:
+        _count(each, classes)
 
 
 def _point(dataset: Any, folder: Path, metainfo: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: C408 - keywords read as MMEngine's own configs do
-"""A small rotated FCOS for 256-pixel images, from random weights: about 3.4 million parameters, finest stride 4.
+"""A small rotated FCOS for 256-pixel images, from random weights: about 3.1 million parameters, finest stride 4.
 
 An MMEngine config; ``python -m rsground_mmrotate.train`` fills in the data, the categories and the length. Losses are
 those that run without CUDA: IoU of sides in the box's own frame, the angle as phase shifts (no jump at 90 degrees,
