@@ -18,14 +18,17 @@ class LocalExecutor(Executor):
         workers: processes. 0 works in this one: nothing to start, but a crash ends the run.
         timeout_s: longest an answer may take, in worker processes only; the worker is then replaced and the sample
             asked once more, and the second time the answer is lost.
+        load_s: longest building a system may take, where there is a ``timeout_s``; it is no part of an answer's time.
     """
 
-    def __init__(self, workers: int = 0, timeout_s: float | None = None) -> None:
+    def __init__(self, workers: int = 0, timeout_s: float | None = None, load_s: float = 1800.0) -> None:
         if workers < 0:
             raise ShapeError(f"option 'workers' must be 0 or more, got {workers}")
         if timeout_s is not None and timeout_s <= 0:
             raise ShapeError(f"option 'timeout_s' must be above 0, got {timeout_s}")
-        self.workers, self.timeout_s = workers, timeout_s
+        if load_s <= 0:
+            raise ShapeError(f"option 'load_s' must be above 0, got {load_s}")
+        self.workers, self.timeout_s, self.load_s = workers, timeout_s, load_s
 
     def run(self, jobs: Sequence[Job], done: Done) -> Iterator[Outcome | Notice]:
         """As :meth:`rsground.contracts.Executor.run`.
@@ -38,7 +41,7 @@ class LocalExecutor(Executor):
             return iter(())
         if not self.workers:
             return self._here(jobs, done)
-        return drive(jobs, done, lambda: Pool(jobs, self.workers, self.timeout_s))
+        return drive(jobs, done, lambda: Pool(jobs, self.workers, self.timeout_s, self.load_s))
 
     def _here(self, jobs: Sequence[Job], done: Done) -> Iterator[Outcome | Notice]:
         bench = Workbench(jobs)

@@ -35,12 +35,13 @@ class Pool:
         jobs: of the run.
         workers: how many processes.
         timeout_s: longest a call of a system may take before its worker is killed; None for as long as it takes.
+        load_s: longest building a system may take, where there is a timeout.
     """
 
-    def __init__(self, jobs: Sequence[Job], workers: int, timeout_s: float | None = None) -> None:
+    def __init__(self, jobs: Sequence[Job], workers: int, timeout_s: float | None, load_s: float) -> None:
         resource_tracker.ensure_running()  # it lifts a block on signals when it starts: let it do so now
         self._context = multiprocessing.get_context("spawn")
-        self._jobs, self._timeout_s = jobs, timeout_s
+        self._jobs, self._timeout_s, self._load_s = jobs, timeout_s, load_s
         self._again: deque[Task] = deque()
         self._deaths = 0
         self._number = 0
@@ -101,7 +102,7 @@ class Pool:
             self._workers.pop().kill()
 
     def _hired(self) -> Worker:
-        return Worker(self._context, self._jobs, self._timeout_s)
+        return Worker(self._context, self._jobs, self._timeout_s, self._load_s)
 
     def _give_again(self) -> None:
         while self._again and (worker := self._freest()) is not None:

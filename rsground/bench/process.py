@@ -39,9 +39,10 @@ class Worker:
         context: of multiprocessing.
         jobs: of the run.
         timeout_s: longest a call of a system may take; None for as long as it takes.
+        load_s: longest building a system may take, where there is a timeout.
     """
 
-    def __init__(self, context: Any, jobs: Sequence[Job], timeout_s: float | None = None) -> None:
+    def __init__(self, context: Any, jobs: Sequence[Job], timeout_s: float | None, load_s: float) -> None:
         self.marker = context.RawArray("q", 3)
         self.connection, theirs = context.Pipe(duplex=True)
         self.process = context.Process(target=main, args=(theirs, list(jobs), self.marker), daemon=True)
@@ -50,7 +51,8 @@ class Worker:
         theirs.close()
         self.held: dict[int, Held] = {}
         self.is_silent = False
-        self._timeout_s, self._heard, self._ended = timeout_s, time.monotonic(), ""
+        self._timeout_s, self._load_s = timeout_s, load_s
+        self._heard, self._ended = time.monotonic(), ""
         if timeout_s is not None:
             _wait_at_most(self.connection, timeout_s + GRACE_S)
 
@@ -66,11 +68,12 @@ class Worker:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its present call takes too long; or no call runs, it has something to do, and is not heard of."""
+        """Whether its call, or the building of a system, takes too long; or neither goes on, and it owes an answer."""
         if self._timeout_s is None:
             return False
         if began := int(self.marker[2]):
-            return time.monotonic_ns() - began > self._timeout_s * 1e9
+            limit = self._timeout_s if began > 0 else self._load_s
+            return time.monotonic_ns() - abs(began) > limit * 1e9
         return bool(self.held) and time.monotonic() - self._heard > self._timeout_s + GRACE_S
 
     def give(self, task: Task) -> None:
@@ -118,7 +121,8 @@ class Worker:
 
     def end(self) -> None:
         """Kill it because it does not answer; what it has sent can still be read."""
-        self._ended = f"no answer within {self._timeout_s:g} s"
+        loads = int(self.marker[2]) < 0
+        self._ended = f"no {'system' if loads else 'answer'} within {self._load_s if loads else self._timeout_s:g} s"
         self.process.kill()
         self.process.join(_JOIN_S)
 

@@ -40,8 +40,8 @@ def main(connection: Connection, jobs: Sequence[Job], marker: Any) -> None:
     Args:
         connection: tasks come in, reports go out; None comes in at the end.
         jobs: of the run.
-        marker: three shared int64: task, step and ``time.monotonic_ns()`` of the call that is running now. Who finds
-            the worker dead reads there what killed it.
+        marker: three shared int64: task, step and ``time.monotonic_ns()`` of the call that is running now, negative
+            while its system is being built, 0 between tasks. Who finds the worker dead reads there what killed it.
     """
     for name in ("SIGINT", "SIGTERM"):  # Ctrl-C reaches the whole group; the parent decides what it means
         signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -73,7 +73,11 @@ def _work(bench: Workbench, task: Task, connection: Connection, marker: Any) -> 
     began = sent = time.monotonic()
     ready: list[tuple[int, list[tuple[int, dict[str, Any]]]]] = []
     for number, step in enumerate(task.steps()):
-        marker[0], marker[1], marker[2] = task.number, number, time.monotonic_ns()
+        marker[0], marker[1] = task.number, number
+        if not bench.is_ready(step.job):
+            marker[2] = -time.monotonic_ns()
+            bench.prepare(step.job)
+        marker[2] = time.monotonic_ns()
         ready.append((number, list(bench.answer(task, step))))
         now = time.monotonic()
         if now - sent > SEND_EVERY_S:

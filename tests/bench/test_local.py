@@ -140,3 +140,5 @@ def test_executor_refuses_senseless_options() -> None:
         load("executor", "local", workers=-1)
     with pytest.raises(ShapeError, match="'timeout_s' must be above 0"):
         load("executor", "local", timeout_s=0)
+    with pytest.raises(ShapeError, match="'load_s' must be above 0"):
+        load("executor", "local", load_s=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing import connection as mp_connection
@@ -12,10 +13,14 @@ from typing import Any
 
 import pytest
 
+from rsground.bench import worker as worker_module
 from rsground.bench.plan import Plan
 from rsground.bench.pool import Lost, Pool
-from rsground.bench.work import Item
+from rsground.bench.work import Item, Step, Task
+from rsground.bench.worker import Report
 from rsground.registry import load
+from rsground.testing import miniature
+from rsground.types import Task as Domain
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped here")
 
@@ -25,8 +30,8 @@ def pool_of(plan_of: Callable[..., Plan]) -> Iterator[Callable[..., Pool]]:
     """A pool of one worker for the toys."""
     pools = []
 
-    def make(timeout_s: float) -> Pool:
-        pools.append(Pool([planned.job for planned in plan_of().jobs], 1, timeout_s))
+    def make(timeout_s: float, load_s: float = 1000.0) -> Pool:
+        pools.append(Pool([planned.job for planned in plan_of().jobs], 1, timeout_s, load_s))
         return pools[-1]
 
     yield make
@@ -73,6 +78,42 @@ def test_a_worker_that_stops_between_tasks_is_replaced(pool_of: Callable[..., Po
     assert list(pool.collect()) == []
     assert pool._workers != [worker]
     assert answered(pool) == [1, 2]
+
+
+def test_building_a_system_is_no_part_of_a_calls_time(pool_of: Callable[..., Pool]) -> None:
+    pool = pool_of(timeout_s=60.0, load_s=180.0)
+    worker = stop(pool)
+    pool.give(items(6), 1)
+    for sign, seconds, overdue in ((1, 20, False), (1, 90, True), (-1, 90, False), (-1, 200, True)):
+        worker.marker[2] = sign * (time.monotonic_ns() - seconds * 10**9)
+        assert worker.is_overdue is overdue
+    worker.end()
+    assert worker.why_dead() == "no system within 180 s"
+    assert answered(pool) == [6]
+
+
+def test_a_worker_tells_building_from_answering() -> None:
+    marker, seen = [0, 0, 0], []
+
+    class Bench:
+        def is_ready(self, job: int) -> bool:
+            return bool(seen)
+
+        def prepare(self, job: int) -> None:
+            seen.append(("builds", job, marker[:2], marker[2] < 0))
+
+        def answer(self, task: Task, step: Step) -> list[Any]:
+            seen.append(("answers", step.job, marker[:2], marker[2] > 0))
+            return []
+
+    class Connection:
+        def send(self, report: Report) -> None:
+            seen.append(("sends", report.task, marker[:2], marker[2] == 0))
+
+    task = Task(9, (Item(0, miniature(Domain.HBB), (3,)), Item(1, miniature(Domain.HBB), (3,))))
+    worker_module._work(Bench(), task, Connection(), marker)  # type: ignore[arg-type]
+    steps = [("builds", 3, [9, 0], True), ("answers", 3, [9, 0], True), ("answers", 3, [9, 1], True)]
+    assert seen == [*steps, ("sends", 9, [9, 1], True)]
 
 
 def test_a_stopped_worker_that_reads_no_task_does_not_hold_up_who_sends(
