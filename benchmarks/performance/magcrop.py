@@ -3,26 +3,28 @@
     python benchmarks/performance/magcrop.py
     python benchmarks/performance/magcrop.py --checkpoint FOLDER --sizes 1024 4096
 
-For each image size and arrangement, on one backbone, best of several rounds, the two sides taken in turn:
+For each image size and arrangement, on one backbone, the sides taken in turn:
 
-- look: magcrop alone (classifier, asking the model, boxes, composition) / one plain forward pass. One look of the model
-  is a forward pass itself, so 1.4 means 40 % on top of a pass.
-- whole: magcrop and the forward pass on what it shows / one plain forward pass. Below 1 it saves time.
+- look: magcrop alone (classifier, asking the model, boxes, composition) / one plain forward pass on the whole image.
+- whole: magcrop and the forward pass on what it shows / one plain forward pass. 1.4 means 40 % on top of a pass, below
+  1 that it saves time. All are medians over rounds of the ratio within a round.
+- asked: the part of magcrop that is the model's (``attend``) / one plain forward pass.
 - own: the part of magcrop that is not the model's (everything but ``attend``) / one plain forward pass.
 - pixels: pixels' worth of detail left / pixels of the image. tokens: visual tokens of what is shown / of the image.
 
 Without --checkpoint two models with random weights are made, one of a fixed input size (LLaVA-1.5: 336 pixels, 576
-tokens) and one whose tokens grow with the image (Qwen2.5-VL). Random models look anywhere, which does not change
-times; the crops' sizes, and with them pixels and tokens, are those of random maps.
+tokens) and one whose tokens grow with the image (Qwen2.5-VL), at most 1,600. Random models look anywhere, which does
+not change times; the crops' sizes, and with them pixels and tokens, are those of random maps.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ ARRANGEMENTS: dict[str, dict[str, Any]] = {
     "pixel (paper)": {"granularity": "pixel"},
     "region, fast": {"granularity": "region", "preset": "fast"},
     "pixel, fast": {"granularity": "pixel", "preset": "fast"},
-    "pixel, crop alone": {"granularity": "pixel", "preset": "fast", "composition": "crop"},
+    "fast, 64 tokens": {"granularity": "region", "preset": "fast", "query_tokens": 64},
+    "crop alone, fast": {"granularity": "pixel", "preset": "fast", "composition": "crop"},
 }
 
 
@@ -51,6 +54,8 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=512, help="hidden size of the models that are made")
     parser.add_argument("--layers", type=int, default=8, help="their layers")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="of torch; 1 where processor time is read on a busy machine")
+    parser.add_argument("--arrangements", nargs="+", default=list(ARRANGEMENTS), choices=list(ARRANGEMENTS))
     parser.add_argument("--kinds", nargs="+", default=["fixed-336", "growing"], choices=["fixed-336", "growing"])
     parser.add_argument(
         "--cpu-time", action="store_true", help="processor time instead of the clock's: for a busy machine, CPU only"
@@ -58,38 +63,47 @@ def main() -> None:
     args = parser.parse_args()
     if args.cpu_time:
         Clock.now = time.process_time
+    if args.threads is not None:
+        import torch
+
+        torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as temporary:
         for name, folder in folders(args, Path(temporary)):
             backbone = load("backbone", "transformers", checkpoint=folder, device=args.device)
             for size in args.sizes:
-                measure(name, backbone, size, args.rounds)
+                measure(name, backbone, size, args.rounds, args.arrangements)
             backbone.close()
 
 
-def measure(name: str, backbone: Any, size: int, rounds: int) -> None:
-    """All arrangements on one image size."""
+def measure(name: str, backbone: Any, size: int, rounds: int, arrangements: Sequence[str]) -> None:
+    """The arrangements on one image size; each round times the plain pass and then all of them."""
     image = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
     sample = Sample("bench", (ImageRef(f"noise:{size}", size, size),), "the red car on the left", Task.MASK)
     view = View((image,), sample.size)
     text = "Segment the red car on the left"
     watched = Watched(backbone)
-    for label, options in ARRANGEMENTS.items():
-        step = load("preprocessor", "magcrop", **options)
-        shown = step.apply(view, sample, watched)
-        plain_s = look_s = after_s = own_s = float("inf")
-        for _ in range(rounds):
-            plain_s = min(plain_s, seconds(lambda: forward(backbone, text, view)))
+    steps = {label: load("preprocessor", "magcrop", **ARRANGEMENTS[label]) for label in arrangements}
+    all_tokens = forward(backbone, text, view).usage.visual_tokens or 0
+    shown = {label: step.apply(view, sample, watched) for label, step in steps.items()}
+    ratios: dict[str, list[tuple[float, ...]]] = {label: [] for label in steps}
+    plains = []
+    for _ in range(rounds):
+        plain = seconds(lambda: forward(backbone, text, view))
+        plains.append(plain)
+        for label, step in steps.items():
             watched.seconds = 0.0
-            took = seconds(lambda: step.apply(view, sample, watched))  # noqa: B023 - called at once
-            look_s, own_s = min(look_s, took), min(own_s, took - watched.seconds)
-            after_s = min(after_s, seconds(lambda: forward(backbone, text, shown)))  # noqa: B023
-        note = shown.meta["magcrop"]
-        tokens = [forward(backbone, text, one).usage.visual_tokens or 0 for one in (view, shown)]
+            look = seconds(lambda: step.apply(view, sample, watched))  # noqa: B023 - called at once
+            after = seconds(lambda: forward(backbone, text, shown[label]))  # noqa: B023
+            parts = (look, look + after, watched.seconds, look - watched.seconds)
+            ratios[label].append(tuple(part / plain for part in parts))
+    for label, found in ratios.items():
+        look, whole, asked, own = (statistics.median(column) for column in zip(*found, strict=True))
+        note = shown[label].meta["magcrop"]
+        tokens = forward(backbone, text, shown[label]).usage.visual_tokens or 0
         print(
-            f"{name:12} {size:5} px  {label:18} look {look_s / plain_s:5.2f}  whole {(look_s + after_s) / plain_s:5.2f}"
-            f"  own {own_s / plain_s:5.2f}  plain {1e3 * plain_s:7.1f} ms  pixels {note['kept_share']:6.1%}"
-            f"  tokens {tokens[1]}/{tokens[0]} = {tokens[1] / tokens[0]:.0%}"
-            + (f"  ({note['plain']})" if note["plain"] else ""),
+            f"{name:9} {size:5} px  {label:16} look {look:5.2f}  whole {whole:5.2f}  asked {asked:5.2f}  own {own:5.2f}"
+            f"  plain {1e3 * statistics.median(plains):7.1f} ms  pixels {note['kept_share']:6.1%}"
+            f"  tokens {tokens}/{all_tokens}" + (f"  ({note['plain']})" if note["plain"] else ""),
             flush=True,
         )
 
@@ -106,10 +120,10 @@ class Watched:
     def __init__(self, backbone: Any) -> None:
         self.backbone, self.seconds = backbone, 0.0
 
-    def attend(self, prompts: list[Prompt]) -> Any:
+    def attend(self, prompts: list[Prompt], *, visual_tokens: int | None = None) -> Any:
         """As the backbone's."""
         began = Clock.now()
-        found = self.backbone.attend(prompts)
+        found = self.backbone.attend(prompts, visual_tokens=visual_tokens)
         self.seconds += Clock.now() - began
         return found
 
@@ -151,7 +165,7 @@ def tiny() -> Any:
 
 
 def fixed(width: int, layers: int) -> tuple[Any, Any]:
-    """LLaVA-1.5's input, 336 pixels and 576 tokens, before a narrow language model."""
+    """LLaVA-1.5 7B's input (336 pixels, 576 tokens) and proportions: a tower of a quarter of the width, 3/4 as deep."""
     import transformers as hf
 
     make = tiny()
@@ -164,9 +178,9 @@ def fixed(width: int, layers: int) -> tuple[Any, Any]:
     )
     vision = {
         **make.CLIP,
-        "hidden_size": width // 2,
-        "intermediate_size": 2 * width,
-        "num_hidden_layers": layers,
+        "hidden_size": width // 4,
+        "intermediate_size": width,
+        "num_hidden_layers": max(2, 3 * layers // 4),
         "num_attention_heads": 8,
         "image_size": 336,
         "patch_size": 14,

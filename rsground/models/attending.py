@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from rsground.errors import ContractError
-from rsground.models.encoding import Encoded, join
+from rsground.models.encoding import Batch, Encoded, join
 from rsground.models.families import visual_boxes
-from rsground.models.running import forward
+from rsground.models.pooling import Pooled, averaged, merged, neighbours, pooled
+from rsground.models.running import forward, positions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +28,7 @@ class Attended:
             of the prompt, or the answer's tokens where one was given. Rows sum to at most 1.
         gradient: ``(heads, T, V)`` float32, derivative of the sum over T of the largest logit by the attention.
         boxes: ``(V, 4)`` float32, the part of the last view image a visual token stands for, in its pixels; NaN for
-            tokens that stand for none.
+            tokens that stand for none. Where neighbours were averaged V counts what is left.
     """
 
     attention: Tensor
@@ -33,23 +36,86 @@ class Attended:
     boxes: Tensor
 
 
-def attend(model: Any, processor: Any, rows: Sequence[Encoded], pad: int) -> list[Attended]:
-    """Attention and gradient of prompts with equal needs, in one forward and a backward through the last layer."""
+def attend(
+    model: Any, processor: Any, rows: Sequence[Encoded], pad: int, visual_tokens: int | None = None
+) -> list[Attended]:
+    """Attention and gradient of prompts with equal needs.
+
+    What stands before the columns that are asked goes through the model once, without a graph and with its own
+    attention, keys and values kept. Those columns alone follow: plain attention, and a graph in the last layer. Their
+    rows of the last layer's attention reach no score but their own, so this is the gradient of the whole graph.
+
+    Args:
+        model: the model.
+        processor: its processor.
+        rows: the prompts.
+        pad: token id for the columns left of shorter rows.
+        visual_tokens: most visual tokens that show a place; more are averaged with their neighbours
+            (:func:`.pooling.neighbours`), and ``boxes`` are then around what was averaged. None for all.
+    """
     tails = [row.answer or () for row in rows]
     counts = [max(1, len(tail)) for tail in tails]
     batch = join(rows, tails, pad, model.device, model.dtype)
-    with _watched(model, gradients=True) as seen, torch.no_grad():
-        found = forward(model, batch, max(counts))
-        best = found.logits.float().amax(dim=-1)
-        score = sum((best[index, -count:].sum() for index, count in enumerate(counts)), torch.zeros(()))
-        (gradient,) = torch.autograd.grad(score, seen[-1])
-    attention = seen[-1].detach()
+    first = batch.mask.shape[1] - max(counts)
+    if any(_last_visual(row) + gap >= first for row, gap in zip(rows, batch.pads, strict=True)):
+        if len(rows) > 1:
+            return [attend(model, processor, [row], pad, visual_tokens)[0] for row in rows]
+        first, visual_tokens = 0, None  # the token that is asked shows a place itself
+    boxes = [visual_boxes(model, processor, row) for row in rows]
+    groups = [neighbours(each, visual_tokens) for each in boxes]
+    pool = pooled(batch, groups, first)
+    attention, gradient = _gradient(model, batch, counts, first, pool)
     made = []
     for index, (row, count) in enumerate(zip(rows, counts, strict=True)):
         columns = row.visual.nonzero()[:, 0].to(attention.device) + batch.pads[index]
+        columns = columns if pool is None else pool.visual[index]
         pick = [each[index, :, -count:][..., columns].float() for each in (attention, gradient)]
-        made.append(Attended(pick[0], pick[1], torch.from_numpy(visual_boxes(model, processor, row))))
+        made.append(Attended(pick[0], pick[1], torch.from_numpy(merged(boxes[index], groups[index]))))
     return made
+
+
+def _last_visual(row: Encoded) -> int:
+    return int(row.visual.nonzero().max()) if row.visual.any() else -1
+
+
+def _gradient(
+    model: Any, batch: Batch, counts: Sequence[int], first: int, pool: Pooled | None
+) -> tuple[Tensor, Tensor]:
+    """``(B, heads, K, L)`` attention of the K columns from ``first`` on, and its gradient."""
+    last = batch.mask.shape[1] - first
+    places = positions(model, batch)[0]
+    given: dict[str, Any] = {"past_key_values": _cache(model)}
+    before = batch.mask[:, :first]
+    if first:
+        own = {key: value[:, :first] if key in batch.rows[0].tokens else value for key, value in batch.inputs.items()}
+        with torch.no_grad(), averaged(text_model(model), pool):
+            _call(model, {**own, **given, "attention_mask": before, "position_ids": places[..., :first]}, 1)
+        before = before if pool is None else pool.mask
+        given["input_ids"] = batch.inputs["input_ids"][:, first:]
+    else:
+        given.update(batch.inputs)
+    given |= {"attention_mask": torch.cat([before, batch.mask[:, first:]], 1), "position_ids": places[..., first:]}
+    with _watched(model, gradients=True) as seen, torch.no_grad():
+        best = _call(model, given, last).float().amax(dim=-1)
+        score = sum((best[index, -count:].sum() for index, count in enumerate(counts)), torch.zeros(()))
+        (gradient,) = torch.autograd.grad(score, seen[-1])
+    return seen[-1].detach(), gradient
+
+
+def _cache(model: Any) -> DynamicCache:
+    """One that keeps every column, those beyond a sliding window too: attention's columns are then the batch's."""
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    plain: Any = DynamicLayer
+    cache.layers = [plain() if isinstance(each, DynamicSlidingWindowLayer) else each for each in cache.layers]
+    return cache
+
+
+def _call(model: Any, given: dict[str, Any], keep: int) -> Tensor:
+    """Logits ``(B, keep, V)`` of the last columns."""
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        given = {**given, "logits_to_keep": keep}
+    logits: Tensor = model(**given, use_cache=True).logits
+    return logits[:, -keep:]
 
 
 def attentions(model: Any, rows: Sequence[Encoded], answers: Sequence[Sequence[int]], pad: int) -> list[Tensor]:

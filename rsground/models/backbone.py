@@ -125,16 +125,25 @@ class TransformersBackbone(Backbone):
         rows = [self._encoded(prompt) for prompt in prompts]
         return teach(self.model, rows, self.marks.end, self.marks.pad)
 
-    def attend(self, prompts: Sequence[Prompt]) -> list[Attended]:
+    def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Attended]:
         """Where the model looks, per prompt: attention of the last prompt token, or of the answer's tokens.
+
+        Args:
+            prompts: what is asked.
+            visual_tokens: most visual tokens to look at; more are averaged with their neighbours before the language
+                model, which costs that much less. None for all.
 
         Raises:
             PromptError: a prompt is too long.
-            ContractError: what the model's visual tokens stand for is not known.
+            ContractError: what the model's visual tokens stand for is not known, or they cannot be averaged.
         """
         rows = [self._encoded(prompt) for prompt in prompts]
+
+        def look(part: Sequence[Encoded]) -> list[Attended]:
+            return attend(self.model, self.processor, part, self.marks.pad, visual_tokens)
+
         with self._evaluating():
-            return self._in_groups(rows, lambda part: attend(self.model, self.processor, part, self.marks.pad))
+            return self._in_groups(rows, look)
 
     def visual_boxes(self, view: View) -> NDArray[np.float32]:
         """``(V, 4)`` boxes, in pixels of the last image, that the visual tokens of a view stand for; NaN for none."""

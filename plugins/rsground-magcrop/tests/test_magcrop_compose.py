@@ -83,3 +83,14 @@ def test_kept_pixels_by_hand() -> None:
     assert kept_pixels((100, 100), two, 4) == pytest.approx(100 + 500 / 16 + 9400 / 16)
     assert kept_pixels((100, 100), two, 4, "compound") == pytest.approx(100 + 500 / 16 + 9400 / 256)
     assert kept_pixels((100, 100), two, 1) == pytest.approx(10_000)
+
+
+def test_averaging_blocks_before_the_filter_moves_nothing() -> None:
+    across, down = np.meshgrid(np.linspace(0, 255, 700), np.linspace(255, 0, 430))
+    ramps = np.stack([across, down, (across + down) / 2], axis=-1).astype(np.uint8)
+    whole, fast = resized(ramps, (101, 166)), resized(ramps, (101, 166), gap=1.5)
+    assert fast.shape == (101, 166, 3)
+    assert np.abs(whole.astype(int) - fast).max() <= 1
+    noise = np.random.default_rng(3).integers(0, 256, (430, 700, 3), np.uint8)
+    assert (resized(noise, (101, 166)) != resized(noise, (101, 166), gap=1.5)).any()
+    np.testing.assert_array_equal(resized(noise, (101, 166), "nearest"), resized(noise, (101, 166), "nearest", gap=1.5))

@@ -220,6 +220,71 @@ def test_a_small_question_image_finds_the_same_place() -> None:
     np.testing.assert_allclose(small["boxes"], full["boxes"], atol=31)
 
 
+def test_composing_at_a_smaller_side_keeps_the_place_and_the_way_back() -> None:
+    sample, view = question(Task.MASK, 480, 720)
+    backbone = Looking((400, 120, 490, 200))
+    step = MagCrop(granularity="pixel", second="map", stitch_side=360)
+    shown = step.apply(view, sample, backbone)
+    assert shown.size == (240, 360)
+    assert shown.to_original == (2.0, 0.0, 0.0, 0.0, 2.0, 0.0)
+    looked_at = backbone.asked[0].view
+    assert looked_at is not None
+    assert looked_at.size == (240, 360)
+    outer, inner = note(shown)["boxes"]  # in pixels of the view as it came
+    assert outer[0] <= 410
+    assert outer[2] >= 480
+    assert outer[1] <= 130
+    assert outer[3] >= 190
+    x1, y1, x2, y2 = (round(edge / 2) for edge in inner)
+    small = looked_at.images[0]
+    np.testing.assert_array_equal(
+        shown.images[0][y1 + 1 : y2 - 1, x1 + 1 : x2 - 1], small[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1]
+    )
+    assert not (shown.images[0] == small).all()
+    assert note(shown)["kept_share"] < 0.25
+    larger = MagCrop(granularity="pixel", second="map", stitch_side=720).apply(view, sample, backbone)
+    plain = MagCrop(granularity="pixel", second="map").apply(view, sample, backbone)
+    np.testing.assert_array_equal(larger.images[0], plain.images[0])
+
+
+def test_a_crop_alone_is_what_stitching_would_have_put_there() -> None:
+    sample, view = question(Task.MASK, 480, 720)
+    stitch, crop = (
+        MagCrop(granularity="pixel", composition=how).apply(view, sample, Looking((400, 120, 490, 200)))
+        for how in ("stitch", "crop")
+    )
+    x1, y1, x2, y2 = note(crop)["boxes"][0]
+    np.testing.assert_array_equal(crop.images[0], stitch.images[0][y1:y2, x1:x2])
+
+
+def test_few_tokens_are_asked_for_where_the_backbone_can_take_the_wish() -> None:
+    class Few(Looking):
+        most: int | None = None
+
+        def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Any]:
+            self.most = visual_tokens
+            return super().attend(prompts)
+
+    sample, view = question(Task.HBB)
+    backbone = Few(SPOT)
+    MagCrop(granularity="region", query_tokens=50).apply(view, sample, backbone)
+    assert backbone.most == 50
+    MagCrop(granularity="region").apply(view, sample, backbone)
+    assert backbone.most is None
+    with pytest.raises(ContractError, match=r"query_tokens=50 needs .*Looking takes no visual_tokens.*None"):
+        MagCrop(granularity="region", query_tokens=50).apply(view, sample, Looking(SPOT))
+
+
+def test_small_images_are_left_alone_when_asked_for() -> None:
+    sample, view = question(Task.HBB, 240, 336)
+    backbone = Looking(SPOT)
+    shown = MagCrop(granularity="region", least_side=336).apply(view, sample, backbone)
+    assert note(shown)["plain"] == "small"
+    assert shown.images is view.images
+    assert not backbone.asked
+    assert note(MagCrop(granularity="region", least_side=335).apply(view, sample, backbone))["plain"] is None
+
+
 def test_pairs_of_images_are_cut_alike() -> None:
     sample, view = question(Task.CHANGE)
     before = np.random.default_rng(1).integers(0, 256, (120, 180, 3), np.uint8)
@@ -296,7 +361,7 @@ def test_an_answer_of_another_length_is_refused() -> None:
 
 
 def test_presets_and_their_overrides() -> None:
-    assert MagCrop(preset="geomag").options == MagCrop().options
+    assert MagCrop(preset="geomag").options == MagCrop(preset="paper").options == MagCrop().options
     assert MagCrop(preset="fast").options.query_side == 336
     assert MagCrop(preset="fast", query_side=128).options.query_side == 128
     assert MagCrop(sizes=[0.3]).options.sizes == (0.3,)
@@ -310,6 +375,8 @@ def test_presets_and_their_overrides() -> None:
         ({"granularity": "pixels"}, UnknownNameError, "Did you mean 'pixel'"),
         ({"skip": ("mas",)}, UnknownNameError, "Did you mean 'mask'"),
         ({"factor": 0}, ShapeError, "whole number >= 1, got 0"),
+        ({"query_tokens": 0}, ShapeError, "'query_tokens' must be a whole number >= 1, got 0"),
+        ({"least_side": None}, ShapeError, "'least_side' must be a whole number >= 0, got None"),
         ({"map_side": 1.5}, ShapeError, "whole number >= 2, got 1.5"),
         ({"margin": -1.0}, ShapeError, "'margin' must be >= 0"),
         ({"sizes": [2.0]}, ShapeError, "option 'sizes'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 
 from rsground.contracts import Backbone, Prompt
 from rsground.errors import ContractError
-from rsground.types import Size, View
+from rsground.types import View
 from rsground_magcrop.candidates import Candidate, best_box
 from rsground_magcrop.compose import Box
-from rsground_magcrop.frames import scaled
+from rsground_magcrop.frames import within
 from rsground_magcrop.heat import map_shape, paint, relevance, token_boxes
 from rsground_magcrop.options import Options
 
@@ -68,9 +69,10 @@ class Looker:
             view: what is asked about.
             words: the query.
             backbone: one that :meth:`cannot` let pass.
-            frame: where in the first view ``view`` was cropped from; None for the first view itself.
+            frame: the part of the first view, in its pixels, that ``view`` shows at whatever scale; None for the first
+                view itself.
         """
-        asked = self._asked(view)
+        asked = within(view, self.options.query_side, self.options.resample)
         attended = self._attend(backbone, Prompt(text=words, view=asked))
         values = relevance(attended, self.options.sign)
         boxes = token_boxes(attended, len(values))
@@ -91,16 +93,18 @@ class Looker:
         box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         return None if box == first.box else Glance(box, first.heat, found._replace(box=cells), first.frame)
 
-    def _asked(self, view: View) -> View:
-        side = self.options.query_side
-        if side is None or max(view.size) <= side:
-            return view
-        scale = side / max(view.size)
-        size: Size = (max(1, round(view.size[0] * scale)), max(1, round(view.size[1] * scale)))
-        return scaled(view, size, self.options.resample)
-
     def _attend(self, backbone: Any, prompt: Prompt) -> Any:
-        answers = list(backbone.attend([prompt]))
+        most = self.options.query_tokens
+        if most is None:
+            answers = list(backbone.attend([prompt]))
+        elif "visual_tokens" in inspect.signature(backbone.attend).parameters:
+            answers = list(backbone.attend([prompt], visual_tokens=most))
+        else:
+            raise ContractError(
+                f"option query_tokens={most} needs a backbone with attend(prompts, visual_tokens=...); "
+                f"that of {type(backbone).__name__} takes no visual_tokens. Set query_tokens to None (null) to look at "
+                "all of them"
+            )
         if len(answers) != 1:
             raise ContractError(
                 f"attend must answer one record per prompt: 1 prompt, {len(answers)} answers "

@@ -15,7 +15,7 @@ from typing import Any
 from rsground.contracts import Backbone, Head, Preprocessor
 from rsground.types import Sample, View
 from rsground_magcrop.compose import Box
-from rsground_magcrop.frames import cropped, shrunk, with_global, with_stitched
+from rsground_magcrop.frames import cropped, moved, shrunk, with_crop, with_global, with_stitched, within
 from rsground_magcrop.granularity import OF_TASK, Granularity, GranularityClassifier, load_classifier
 from rsground_magcrop.look import Glance, Looker
 from rsground_magcrop.options import options as read_options
@@ -34,10 +34,11 @@ class MagCrop(Preprocessor):
     arrangement here shows two places of different maps in one image. View.meta's ``magcrop`` says what was done:
     ``granularity``, ``boxes`` (crops, outer one first, in pixels of the view as it came), ``kept_pixels`` (pixels'
     worth of detail left of the last image; ``kept_share`` of those it came with), ``plain`` (why the view was left as
-    it was, else None). A ``uri`` in it is dropped where pixels changed: what others keep by it is of another image.
+    it was: ``task``, ``small``, ``no-attend``, ``no-backbone`` or ``flat``, else None). A ``uri`` in it is dropped
+    where pixels changed: what others keep by it is of another image.
 
     Args:
-        preset: ``geomag`` (the paper; the default), ``fast`` or ``magnify``, see :data:`.options.PRESETS`.
+        preset: ``geomag`` or ``paper`` (the paper; the default), ``fast`` or ``magnify``, see :data:`.options.PRESETS`.
         classifier: folder of a granularity classifier; None for the checkpoint's or else the small one that we ship.
         checkpoint: system folder; ``preprocessors/magcrop`` in it may hold a classifier.
         options: of :class:`rsground_magcrop.options.Options`, overriding the preset.
@@ -95,6 +96,8 @@ class MagCrop(Preprocessor):
     def _apply(self, view: View, sample: Sample, backbone: Backbone | None) -> View:
         if sample.task in self.options.skip:
             return self._plain(view, "task")
+        if max(view.size) <= self.options.least_side:
+            return self._plain(view, "small")
         words = self.words(sample, view)
         level = self.granularity(sample, words)
         if level is Granularity.IMAGE:
@@ -102,15 +105,20 @@ class MagCrop(Preprocessor):
             return self._noted(view, shown, level, (), float(shown.size[0] * shown.size[1]))
         if (reason := self.looker.cannot(backbone)) is not None:
             return self._plain(view, reason, level)
-        glances = self._glances(view, words, level, backbone)
+        side = self.options.stitch_side if self.options.composition == "stitch" else None
+        base = within(view, side, self.options.resample)
+        glances = self._glances(view, base, words, level, backbone)
         if not glances:
             return self._plain(view, "flat", level)
         boxes = tuple(glance.box for glance in glances)
-        return self._composed(view, boxes, level)
+        return self._composed(view, base, boxes, level)
 
-    def _glances(self, view: View, words: str, level: Granularity, backbone: Backbone | None) -> list[Glance]:
+    def _glances(
+        self, view: View, base: View, words: str, level: Granularity, backbone: Backbone | None
+    ) -> list[Glance]:
         """The crops, outer one first; for pixel granularity the second one lies within the first and is smaller."""
-        first = self.looker.look(view, words, backbone)
+        height, width = view.size
+        first = self.looker.look(base, words, backbone, (0, 0, width, height))
         if first is None:
             return []
         if level is Granularity.REGION:
@@ -121,10 +129,13 @@ class MagCrop(Preprocessor):
             second = self.looker.look(cropped(view, first.box), words, backbone, first.box)
         return [first] if second is None else [first, second]
 
-    def _composed(self, view: View, boxes: tuple[Box, ...], level: Granularity) -> View:
-        shown, kept = with_stitched(view, boxes, self.options)
-        if self.options.composition != "stitch":
-            shown = cropped(shown, boxes[0])
+    def _composed(self, view: View, base: View, boxes: tuple[Box, ...], level: Granularity) -> View:
+        """What is shown: ``base`` is ``view`` at the scale that is composed at."""
+        if self.options.composition == "stitch":
+            placed = tuple(moved(box, view.size, base.size) for box in boxes)
+            shown, kept = with_stitched(base, placed, self.options)
+        else:
+            shown, kept = with_crop(view, boxes, self.options)
         if self.options.composition == "both":
             shown = with_global(view, shown, self.options)
         return self._noted(view, shown, level, boxes, kept)

@@ -33,6 +33,12 @@ class Options:
         second: where pixel granularity's second crop comes from. ``query`` (paper: the model is asked again, about the
             first crop); ``map`` (ours: the first map, inside the first crop, which saves a forward pass).
         query_side: longer side of the image that the model is asked where to look on; None shows the view (paper).
+        query_tokens: most visual tokens that the model is asked where to look on: more are averaged with their
+            neighbours before its language model; None for all (paper). For backbones whose number of tokens is fixed,
+            where a smaller image saves nothing; their ``attend`` must take ``visual_tokens``.
+        stitch_side: longer side that ``stitch`` composes at, and looks at, where the image is larger: for backbones
+            that would reduce what is composed anyway; None for the image's own (paper).
+        least_side: images whose longer side is at most this are left as they are (ours; 0 for none).
         sign: gradients that count. ``answer``: those that raise the likeliest token's logit; ``loss``: those that
             raise the cross-entropy, which is what the paper's Eq. 4 says when its sign is taken at its word.
         map_side: cells along the longer side of the heat map (open).
@@ -60,6 +66,9 @@ class Options:
     global_side: int = 336
     second: Second = "query"
     query_side: int | None = None
+    query_tokens: int | None = None
+    stitch_side: int | None = None
+    least_side: int = 0
     sign: Sign = "answer"
     map_side: int = 96
     sizes: tuple[float, ...] = (0.125, 0.1875, 0.25, 0.375, 0.5)
@@ -80,7 +89,7 @@ class Options:
                 raise UnknownNameError("task in option 'skip'", str(task), list(Task))
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= least) and not (name == "query_side" and value is None):
+            if not (isinstance(value, int) and value >= least) and not (name in _MAY_BE_NONE and value is None):
                 raise ShapeError(f"option {name!r} must be a whole number >= {least}, got {value!r}")
         if self.margin < 0:
             raise ShapeError(f"option 'margin' must be >= 0 (share of the box's sides), got {self.margin}")
@@ -107,16 +116,23 @@ _LEAST: Mapping[str, int] = {
     "factor": 1,
     "global_side": 1,
     "query_side": 1,
+    "query_tokens": 1,
+    "stitch_side": 1,
+    "least_side": 0,
     "map_side": 2,
     "min_side": 1,
 }
 
+_MAY_BE_NONE = ("query_side", "query_tokens", "stitch_side")
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "geomag": {},
-    "fast": {"second": "map", "query_side": 336},
+    "paper": {},
+    "fast": {"second": "map", "query_side": 336, "query_tokens": 144, "stitch_side": 1344, "least_side": 336},
     "magnify": {"composition": "crop", "second": "map", "margin": 0.25},
 }
-"""``geomag``: the paper, as are the defaults. ``fast``: one small look. ``magnify``: shows the crop alone."""
+"""``geomag``, also called ``paper``: the paper, as are the defaults. ``fast``: one small look, and none at images that
+the look itself shows whole. ``magnify``: shows the crop alone."""
 
 
 def options(preset: str | None, given: Mapping[str, Any]) -> Options:
