@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsground.types import Quad
@@ -87,6 +87,7 @@ WORDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=14).map(" ".join))
 def test_any_words_give_some_of_what_was_found(expression: str) -> None:
     found = choose(expression, list(SCENE.values()), NAMING, SIZE)

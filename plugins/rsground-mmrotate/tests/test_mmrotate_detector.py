@@ -25,7 +25,7 @@ import torch  # noqa: E402
 from rsground_mmrotate.backbone import MMRotateBackbone  # noqa: E402
 from rsground_mmrotate.detector import Detector, corners_of  # noqa: E402
 from rsground_mmrotate.train import configure, main, recipe_path  # noqa: E402
-from rsground_mmrotate.weights import read_weights  # noqa: E402
+from rsground_mmrotate.weights import read_weights, save_detector  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SMALL = """
@@ -78,6 +78,19 @@ def test_training_writes_a_folder_that_can_be_loaded(trained: Path) -> None:
     detector = Detector(trained)
     assert detector.classes == tuple(classes or ())
     assert detector.detect([np.zeros((64, 64, 3), np.uint8)]) is not None
+
+
+def test_sixteen_bits_are_half_as_large_and_read_as_thirty_two(trained: Path, tmp_path: Path) -> None:
+    from mmengine import Config
+
+    save_detector(tmp_path, Config.fromfile(str(trained / "config.py")), trained / "model.safetensors", half=True)
+    whole, part = ((folder / "model.safetensors").stat().st_size for folder in (trained, tmp_path))
+    assert part < 0.52 * whole
+    state, _ = read_weights(trained / "model.safetensors")
+    loaded = Detector(tmp_path, device="cpu")._model.state_dict()
+    for name, value in state.items():
+        assert loaded[name].dtype == value.dtype
+        assert torch.equal(loaded[name], value.half().float() if value.ndim > 1 else value)
 
 
 class TestBackbone(BackboneConformance):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rsground.errors import ShapeError, UnknownNameError
@@ -64,6 +64,7 @@ CLASSES = st.sampled_from(["ship", "small vehicle", "large-vehicle"])
 SHAPES = st.tuples(*[st.floats(0, 500, width=32)] * 3, st.floats(1, 60, width=32))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(SHAPES, CLASSES, st.floats(0, 1)), max_size=8))
 def test_text_goes_there_and_back(rows: list[tuple[tuple[float, ...], str, float]]) -> None:
     given_detections = [

@@ -1,6 +1,6 @@
 """Rotated detectors of MMRotate as specialist baselines, and DOTA in and out."""
 
-from rsground import BackboneSpec, CommandSpec, HeadSpec, hookimpl
+from rsground import BackboneSpec, CommandSpec, HeadSpec, SystemSpec, hookimpl
 
 _NEEDS = ("mmrotate", "mmdet", "mmcv", "mmengine", "torch")
 
@@ -27,6 +27,24 @@ def rsground_backbones() -> list[BackboneSpec]:
             target="rsground_mmrotate.backbone:MMRotateBackbone",
             summary="any MMRotate config and checkpoint; writes what it detects, for head mmrotate",
             requires=_NEEDS,
+        )
+    ]
+
+
+@hookimpl
+def rsground_checkpoints() -> list[SystemSpec]:
+    """The detector that ships, for an interpreter that has MMRotate itself.
+
+    A suite that finds it in an environment names the parts: head ``mmrotate@ENV`` and the backbone's checkpoint.
+    """
+    return [
+        SystemSpec(
+            name="tiny/mmrotate",
+            summary="specialist: a small rotated FCOS trained on scenes, and the rule that picks from what it finds",
+            head="mmrotate",
+            head_options={"threshold": 0.2},
+            backbone="mmrotate",
+            checkpoint="rsground_mmrotate:trained/fcos_tiny",
         )
     ]
 

@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--iou", type=float, default=0.5, help="threshold (0.5)")
     score.add_argument("--mode", choices=("11points", "area"), default="11points", help="VOC 2007 or 2012 (11points)")
     score.add_argument("--difficult", action="store_true", help="count difficult objects, as MMRotate's configs do")
+    score.add_argument("--mmrotate", action="store_true", help="show what MMRotate's own evaluation says beside it")
     ideal = actions.add_parser("perfect", help="what a detector without fault would write about scenes, for replay")
     ideal.add_argument("--split", default="test")
     ideal.add_argument("--count", type=int, default=1000, help="scenes (1000)")
@@ -106,12 +107,22 @@ def _score(args: argparse.Namespace) -> int:
     found, classes = read_task1(args.task1)
     annotated: dict[str, tuple[Region, ...]] = {each.name: each.regions for each in _images(args)}
     score = dota_map(found, annotated, classes, iou=args.iou, mode=args.mode, ignore_difficult=not args.difficult)
+    theirs = None
+    if args.mmrotate:
+        from rsground_mmrotate.labels import class_name
+        from rsground_mmrotate.theirs import mmrotate_map, read_labels
+
+        labels = {class_name(region.label) for regions in annotated.values() for region in regions if region.label}
+        known = [*classes, *sorted(labels - set(classes))]
+        told = read_labels(args.root, known, ignore_difficult=not args.difficult)
+        theirs = mmrotate_map(found, told, classes, iou=args.iou, mode=args.mode)
     for name, each in sorted(score.classes.items()):
         if each.targets:
-            _say(
-                f"{name:24} AP {each.ap:.4f}  {each.targets} objects, {each.detections} found, recall {each.recall:.3f}"
-            )
-    _say(f"{'mean':24} AP {score.mean:.4f}  IoU {args.iou:g}, {args.mode}, {len(annotated)} images")
+            beside = f" (MMRotate {theirs.classes[name].ap:.4f})" if theirs is not None else ""
+            counts = f"{each.targets} objects, {each.detections} found, recall {each.recall:.3f}"
+            _say(f"{name:24} AP {each.ap:.4f}{beside}  {counts}")
+    beside = f" (MMRotate {theirs.mean:.4f})" if theirs is not None else ""
+    _say(f"{'mean':24} AP {score.mean:.4f}{beside}  IoU {args.iou:g}, {args.mode}, {len(annotated)} images")
     return 0
 
 

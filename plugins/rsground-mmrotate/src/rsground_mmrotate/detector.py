@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rsground.assembly import locate
 from rsground.errors import CheckpointError, ContractError, DeviceError, MissingExtraError
 from rsground.geometry import canonical_quad, obb_to_quad
 from rsground_mmrotate.detections import Detection
@@ -21,7 +22,8 @@ class Detector:
     """A built detector in evaluation mode.
 
     Args:
-        checkpoint: ``*.pth`` or ``*.safetensors`` file, or a folder with ``config.py`` and ``model.safetensors``.
+        checkpoint: ``*.pth`` or ``*.safetensors`` file, or a folder with ``config.py`` and ``model.safetensors``;
+            ``package:path`` is looked up inside an installed package.
         config: MMRotate config; None for the folder's own. A config is a program: use only one that you trust.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1`` ...
         classes: the categories, where neither weights nor config tell them.
@@ -49,7 +51,7 @@ class Detector:
             from mmrotate.utils import register_all_modules
         except ImportError as error:
             raise MissingExtraError("an MMRotate detector", "mm", "mmrotate-dev") from error
-        file, weights = _places(Path(checkpoint), None if config is None else Path(config))
+        file, weights = _places(locate(checkpoint), None if config is None else Path(config))
         register_mmdet(init_default_scope=False)
         register_all_modules(init_default_scope=True)
         self._config = _read_config(file)

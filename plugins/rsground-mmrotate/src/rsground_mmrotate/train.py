@@ -31,13 +31,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--val-every", type=int, help="steps between scores (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the work folder")
+    parser.add_argument("--half", action="store_true", help="write final/ in 16 bits, half as large")
     args = parser.parse_args(argv)
     config = configure(recipe_path(args.recipe), args.data, args.val, args.out)
     shorten(config, args.iterations, args.batch, args.val_every)
     config.randomness = {"seed": args.seed, "deterministic": False}
     config.resume = args.resume
     train(config, threads=args.threads)
-    save_detector(args.out / "final", config, _last(args.out))
+    save_detector(args.out / "final", config, _last(args.out), half=args.half)
     print(f"the detector is in {args.out / 'final'}")  # noqa: T201
     return 0
 

@@ -102,13 +102,14 @@ def load_into(model: Any, state: Mapping[str, Any], path: Path) -> None:
     model.load_state_dict(dict(state))
 
 
-def save_detector(folder: Path, config: Any, checkpoint: Path) -> None:
+def save_detector(folder: Path, config: Any, checkpoint: Path, *, half: bool = False) -> None:
     """Write a detector's folder: the config in one file, the weights without pickle.
 
     Args:
         folder: made where it is not there.
         config: ``mmengine.Config`` with ``metainfo.classes``.
         checkpoint: what training wrote.
+        half: matrices and kernels in 16 bits; what normalises stays as it is. Loading makes 32 bits of them.
     """
     from safetensors.torch import save_file
 
@@ -118,7 +119,7 @@ def save_detector(folder: Path, config: Any, checkpoint: Path) -> None:
     lines = [f"{name} = {kept[name]!r}" for name in sorted(kept)]
     lines.append(f"test_pipeline = {config.to_dict()['test_pipeline']!r}")
     (folder / CONFIG).write_text("\n".join(lines) + "\n", "utf-8")
-    tensors = {name: value.contiguous() for name, value in state.items()}
+    tensors = {name: (value.half() if half and value.ndim > 1 else value).contiguous() for name, value in state.items()}
     save_file(tensors, folder / WEIGHTS, metadata={_CLASSES: json.dumps(list(config.metainfo["classes"]))})
 
 
