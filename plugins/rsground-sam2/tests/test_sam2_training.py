@@ -18,11 +18,14 @@ from rsground.geometry.rle import rle_to_mask  # noqa: E402
 from rsground_sam2.config import ImageModelConfig  # noqa: E402
 from rsground_sam2.image_model import ImageModel  # noqa: E402
 from rsground_sam2.training.asking import answer, crops_to_pixels  # noqa: E402
+from rsground_sam2.training.beginning import begin  # noqa: E402
 from rsground_sam2.training.cache import CacheKey, SceneCache  # noqa: E402
 from rsground_sam2.training.loop import Budget, Trainer, make_optimiser, run  # noqa: E402
 from rsground_sam2.training.losses import borders, edge_distances, mask_losses, overlap, prompt_loss  # noqa: E402
-from rsground_sam2.training.sampling import KINDS, coarse_logits, jittered, sample, tight_box  # noqa: E402
-from rsground_sam2.training.scores import score  # noqa: E402
+from rsground_sam2.training.pool import FeaturePool  # noqa: E402
+from rsground_sam2.training.probing import given  # noqa: E402
+from rsground_sam2.training.sampling import KINDS, Ask, coarse_logits, jittered, sample, tight_box  # noqa: E402
+from rsground_sam2.training.scores import filled, score  # noqa: E402
 from rsground_sam2.training.small import SMALL, small_model  # noqa: E402
 from rsground_sam2.training.state import Record, load_training, load_trunk, save_training  # noqa: E402
 
@@ -170,6 +173,8 @@ def test_a_run_learns_saves_and_goes_on(cache: SceneCache, tmp_path: Path) -> No
         assert torch.equal(one, other)
     run(again, optimiser, cache, resumed, Budget(steps=1, dense=0.0, crops=1, prompts=2), tmp_path, lines.append)
     assert json.loads((tmp_path / "training.json").read_text())["steps"] == 5
+    run(again, optimiser, cache, resumed, Budget(steps=0), tmp_path, lines.append)
+    assert resumed.steps == 5
     with pytest.raises(CheckpointError, match="leave --resume out"):
         load_training(tmp_path / "nowhere", again, optimiser)
 
@@ -186,10 +191,9 @@ def test_another_trainings_trunk_can_be_the_beginning(cache: SceneCache, tmp_pat
 
 def test_positions_of_the_small_model_tell_neighbours_apart() -> None:
     code = small_model().positions()[0].flatten(1)
-    near = torch.nn.functional.cosine_similarity(code[:, 500], code[:, 501], dim=0)
-    far = torch.nn.functional.cosine_similarity(code[:, 500], code[:, 520], dim=0)
-    assert 0.3 < near < 0.9
-    assert far < 0.3
+    here, beside, far = (code[:, place] for place in (500, 501, 520))
+    alike = torch.nn.functional.cosine_similarity
+    assert alike(here, far, dim=0) + 0.15 < alike(here, beside, dim=0) < 0.9
 
 
 def test_prompts_of_the_small_model_attend_to_their_place_from_the_start() -> None:
@@ -202,9 +206,100 @@ def test_prompts_of_the_small_model_attend_to_their_place_from_the_start() -> No
         assert int(scores.argmax()) == 500
 
 
+def test_pooled_features_are_those_of_the_whole_scene(cache: SceneCache) -> None:
+    torch.manual_seed(0)
+    model = ImageModel(TINY).eval()
+    pool = FeaturePool(model, cache, np.random.default_rng(0), size=2)
+    for _ in range(4):
+        ask, levels = pool.draw(64, 3)
+        x, y = ask.corner
+        match = [scene for scene in pool.scenes if np.array_equal(scene[0][y : y + 64, x : x + 64], ask.pixels)]
+        assert match
+        whole = Ask("", match[0][0], match[0][1], (0, 0), np.zeros((0, 1, 1), np.bool_))
+        with torch.no_grad():
+            wanted = model.image_encoder(crops_to_pixels([whole], 2))["backbone_fpn"][-3:]
+        for step, part, level in zip((2, 4, 8), levels, wanted, strict=True):
+            cut = level[:, :, y // step : (y + 64) // step, x // step : (x + 64) // step]
+            torch.testing.assert_close(part, cut)
+    before = pool.scenes[0][2][0]
+    pool.renew()
+    assert pool.scenes[0][2][0] is not before
+
+
+def test_a_frozen_run_leaves_the_trunk_alone(cache: SceneCache, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trainer = Trainer(ImageModel(TINY))
+    before = {key: value.clone() for key, value in trainer.state_dict().items()}
+    pool = FeaturePool(trainer.model, cache, np.random.default_rng(0), size=1)
+    budget = Budget(steps=3, frozen=True)
+    record = Record("test", {}, "cpu", 0)
+    run(trainer, make_optimiser(trainer, 1e-3), cache, record, budget, tmp_path, lambda line: None, pool)
+    moved = {key for key, value in trainer.state_dict().items() if not torch.equal(value, before[key])}
+    assert record.prompts > 0
+    assert any(key.startswith("model.sam_mask_decoder.") for key in moved)
+    assert not [key for key in moved if key.startswith(("model.image_encoder.", "dense."))]
+
+
+@pytest.fixture(scope="module")
+def begun(cache: SceneCache) -> tuple[ImageModel, FeaturePool]:
+    torch.manual_seed(0)
+    trainer = Trainer(small_model())
+    pool = FeaturePool(trainer.model, cache, np.random.default_rng(0), size=4)
+    begin(trainer.model, trainer.dense, pool, count=16)
+    return trainer.model.eval(), pool
+
+
+def test_cells_beyond_an_edge_attend_to_its_corner_from_the_start(begun: tuple[ImageModel, FeaturePool]) -> None:
+    model, pool = begun
+    ask, levels = pool.draw(256, 4, "box")
+    assert ask.boxes is not None
+    attention = model.sam_mask_decoder.transformer.layers[0].cross_attn_image_to_token
+    with torch.no_grad():
+        query, key, _ = given(model, ask, levels, attention)
+        split = attention._separate_heads
+        scores = split(attention.q_proj(query), 4) @ split(attention.k_proj(key), 4).transpose(2, 3)
+    shares = (scores / 8**0.5).softmax(-1).reshape(4, 4, 32, 32, -1)
+    corners = (5, 5, 6, 6)  # after the decoder's own five tokens: the first corner twice, then the second
+    at = np.arange(32) * 8 + 4.0
+    for row, box in enumerate(ask.boxes):
+        for head, corner in enumerate(corners):
+            gone = box[head] - at if head < 2 else at - box[head]
+            share = shares[row, head, :, :, corner].numpy()
+            lines = share if head % 2 else share.T  # first axis along the edge's own
+            sure = np.abs(gone) > 16
+            assert (np.abs(lines[sure] - (gone[sure] > 0)[:, None]) < 0.5).mean() > 0.95
+
+
+def test_masks_begin_as_boxes(begun: tuple[ImageModel, FeaturePool]) -> None:
+    model, pool = begun
+    found = []
+    for _ in range(12):
+        ask, levels = pool.draw(256, 4, "box")
+        assert ask.boxes is not None
+        with torch.no_grad():
+            masks = answer(model, model.read(levels), ask, 2)[0][:, 0] > 0
+        for mask, box in zip(masks, ask.boxes, strict=True):
+            x1, y1, x2, y2 = (np.clip(box / 2, 0, 128)).round().astype(int)
+            if min(x2 - x1, y2 - y1) >= 10:
+                grown = mask[max(y1 - 6, 0) : y2 + 6, max(x1 - 6, 0) : x2 + 6]
+                found.append((float(mask[y1:y2, x1:x2].float().mean()), float(grown.sum() / mask.sum().clamp(min=1))))
+    assert len(found) > 4
+    inside, share = np.mean(found, axis=0)
+    assert inside > 0.25  # what is inside may be background
+    assert share > 0.8
+
+
 def test_scores_count_every_visible_object(cache: SceneCache) -> None:
     torch.manual_seed(0)
     table = score(ImageModel(TINY), cache, 1, ("box", "mask"))
     objects = np.bincount(cache.labels[0].ravel())[1:]
-    assert table["box"]["count"] == table["mask"]["count"] == (objects >= 6).sum()
+    assert table["box"]["count"] == table["mask"]["count"] == table["filled box"]["count"] == (objects >= 6).sum()
     assert all(0 <= value <= 1 for name, value in table["box"].items() if name != "count")
+
+
+def test_a_filled_box_scores_as_one_would_by_hand() -> None:
+    target = np.zeros((1, 32, 32), np.bool_)
+    target[0, 4:12, 8:20] = True
+    boxes = np.array([[9.6, 3.8, 20.4, 12.2]], np.float32)  # rounds to x 10..20, y 4..12
+    ask = Ask("box", np.zeros((32, 32, 3), np.uint8), target[0].astype(np.uint16), (0, 0), target, boxes=boxes)
+    assert filled(ask) == [(12.0, 10 / 12, 10 / 12)]

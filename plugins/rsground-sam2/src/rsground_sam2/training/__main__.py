@@ -8,11 +8,14 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from rsground.errors import RsgroundError
+from rsground_sam2.training.beginning import begin
 from rsground_sam2.training.cache import CacheKey, SceneCache
 from rsground_sam2.training.loop import Budget, Trainer, make_optimiser, run
+from rsground_sam2.training.pool import FeaturePool
 from rsground_sam2.training.scores import score
 from rsground_sam2.training.small import small_model
 from rsground_sam2.training.state import Record, load_training, load_trunk, write_record
@@ -31,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0, help="of weights, crops and prompts (default: %(default)s)")
     made.add_argument("--resume", action="store_true", help="go on with the training in --out, for a further budget")
     made.add_argument("--trunk", type=Path, help="begin with the trunk of the training in this --out folder")
-    made.add_argument("--steps", type=int, help="optimiser steps of this run; without it, --minutes counts")
+    made.add_argument("--frozen", action="store_true", help="train the decoder alone, from a beginning solved for")
+    made.add_argument("--warm", type=int, default=usual.warm, help="steps to the highest rate (default: %(default)s)")
+    made.add_argument("--steps", type=int, help="of this run, 0 to score only; without it, --minutes counts")
     made.add_argument("--minutes", type=float, default=usual.minutes, help="of this run (default: %(default)s)")
     made.add_argument("--rate", type=float, default=usual.rate, help="highest learning rate (default: %(default)s)")
     made.add_argument("--dense", type=float, help="share for the trunk alone (default: 0.15, 0 where it is trained)")
@@ -46,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Draw, train, score, save."""
     options = parser().parse_args(arguments)
+    if options.frozen and not options.resume and options.trunk is None:
+        parser().error("--frozen needs a trained trunk: give --trunk, or --resume")
     try:
         return _train(options)
     except RsgroundError as error:
@@ -73,10 +80,16 @@ def _train(options: argparse.Namespace) -> int:
         load_trunk(options.trunk / "state", trainer)
     begun = options.resume or options.trunk is not None
     dense = options.dense if options.dense is not None else 0.0 if begun else Budget().dense
-    names = ("steps", "minutes", "rate", "crops", "prompts", "threads")
+    names = ("steps", "minutes", "rate", "crops", "prompts", "threads", "frozen", "warm")
     budget = replace(Budget(dense=dense), **{name: getattr(options, name) for name in names})
-    record.runs.append({**asdict(budget), "trunk": options.trunk is not None})
-    run(trainer, optimiser, cache, record, budget, state, say)
+    if budget.steps != 0:
+        record.runs.append({**asdict(budget), "trunk": options.trunk is not None})
+    pool = None
+    if options.frozen:
+        pool = FeaturePool(trainer.model, cache, np.random.default_rng([options.seed, record.steps]))
+        if not options.resume:
+            begin(trainer.model, trainer.dense, pool)
+    run(trainer, optimiser, cache, record, budget, state, say, pool)
     save_model(trainer.model, options.out, dtype=torch.float16)
     write_record(record, options.out / "training.json")
     record.scores = {"split": asdict(VAL), "scenes": options.score_scenes, "miou": {}}

@@ -16,6 +16,7 @@ from rsground_sam2.image_model import ImageModel
 from rsground_sam2.training.asking import answer, crops_to_pixels
 from rsground_sam2.training.cache import SceneCache
 from rsground_sam2.training.losses import DenseTask, prompt_loss
+from rsground_sam2.training.pool import FeaturePool
 from rsground_sam2.training.sampling import Ask, sample
 from rsground_sam2.training.state import Record, save_training
 
@@ -25,7 +26,7 @@ class Budget:
     """How long, and how.
 
     Attributes:
-        steps: optimiser steps of this run; None: as many as fit in
+        steps: optimiser steps of this run, 0 to score only; None: as many as fit in
         minutes: of wall-clock time.
         rate: highest learning rate.
         dense: share of the run that trains the trunk alone, at its beginning.
@@ -35,6 +36,7 @@ class Budget:
         prompts: per step, spread over the crops, at most 24 each.
         warm: steps until the highest rate.
         threads: of torch.
+        frozen: the trunk is not trained and its features are pooled; dense, sides, crops and prompts do not count.
         save_seconds: between two savings.
     """
 
@@ -47,7 +49,14 @@ class Budget:
     prompts: int = 48
     warm: int = 100
     threads: int = 1
+    frozen: bool = False
     save_seconds: float = 120.0
+
+
+POOLED = ((0.55, 64, 3, 16), (0.25, 96, 2, 16), (0.15, 128, 1, 24), (0.05, 256, 1, 8))
+"""With pooled features, where crops cost no trunk: share of steps, side, crops and prompts about each."""
+RENEWED = 3
+"""Steps until a scene of the pool gives way to another."""
 
 
 class Trainer(nn.Module):
@@ -74,6 +83,14 @@ class Trainer(nn.Module):
         asked = torch.stack(each).mean()
         return asked, asked + dense * self._dense(levels[-3], asks)
 
+    def pooled_loss(self, drawn: list[tuple[Ask, list[Tensor]]], zoom: int) -> Tensor:
+        """Loss of prompts about features that are there already."""
+        each = []
+        for ask, levels in drawn:
+            logits, quality = answer(self.model, self.model.read(levels), ask, zoom)
+            each.append(prompt_loss(logits, quality, torch.from_numpy(ask.targets).float()))
+        return torch.stack(each).mean()
+
     def _dense(self, level: Tensor, asks: list[Ask]) -> Tensor:
         labels = torch.from_numpy(np.stack([ask.labels for ask in asks]).astype(np.int64))
         loss: Tensor = self.dense(level, labels)
@@ -99,9 +116,13 @@ def run(
     budget: Budget,
     folder: Path,
     say: Callable[[str], None],
+    pool: FeaturePool | None = None,
 ) -> None:
-    """Train until the budget is used up, saving now and then."""
+    """Train until the budget is used up, saving now and then; with ``budget.frozen`` on a pool of features."""
     rng = np.random.default_rng([record.seed, record.steps])
+    if budget.frozen:
+        trainer.model.image_encoder.requires_grad_(False)
+        pool = pool or FeaturePool(trainer.model, cache, rng)
     begin, spent_before, first_step = time.monotonic(), record.seconds, record.steps
     saved, smooth = begin, math.nan
     trainer.train()
@@ -110,13 +131,16 @@ def run(
         done = (
             (now - begin) / (60 * budget.minutes)
             if budget.steps is None
-            else (record.steps - first_step) / budget.steps
+            else (record.steps - first_step + (budget.steps == 0)) / max(budget.steps, 1)
         )
         if done >= 1:
             break
         for group in optimiser.param_groups:
             group["lr"] = budget.rate * _pace(done, record.steps - first_step, budget.warm)
-        loss, prompts = _step(trainer, optimiser, cache, budget, done, rng)
+        if pool is not None:
+            loss, prompts = _pooled_step(trainer, optimiser, pool, record.steps)
+        else:
+            loss, prompts = _step(trainer, optimiser, cache, budget, done, rng)
         record.steps += 1
         record.prompts += prompts
         record.seconds = spent_before + time.monotonic() - begin
@@ -155,10 +179,26 @@ def _step(
     else:
         loss, total = trainer.loss(asks, zoom, 0.3 * (1 - done))
         prompts = sum(len(ask.targets) for ask in asks)
-    total.backward()  # type: ignore[no-untyped-call]
+    _update(trainer, optimiser, total)
+    return float(loss.detach()), prompts
+
+
+def _pooled_step(trainer: Trainer, optimiser: torch.optim.AdamW, pool: FeaturePool, step: int) -> tuple[float, int]:
+    """One step of the decoder on pooled features; the loss and how many prompts it saw."""
+    if step % RENEWED == 0:
+        pool.renew()
+    chosen = int(pool.rng.choice(len(POOLED), p=[share for share, *_ in POOLED]))
+    _, side, crops, count = POOLED[chosen]
+    optimiser.zero_grad(set_to_none=True)
+    loss = trainer.pooled_loss([pool.draw(side, count) for _ in range(crops)], pool.zoom)
+    _update(trainer, optimiser, loss)
+    return float(loss.detach()), crops * count
+
+
+def _update(trainer: Trainer, optimiser: torch.optim.AdamW, loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
     optimiser.step()
-    return float(loss.detach()), prompts
 
 
 def _pace(done: float, step: int, warm: int) -> float:

@@ -10,19 +10,19 @@ OBJECT_SCALE = 16.0
 """Pixels that one unit of a predicted offset stands for."""
 
 
-def mask_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """``(N, M)`` losses of ``(N, M, h, w)`` logits about ``(N, h, w)`` float targets.
+def mask_losses(logits: Tensor, targets: Tensor, area: float = 1.0) -> Tensor:
+    """``(N, M)`` losses of ``(N, M, h, w)`` logits about ``(N, h, w)`` float targets, each of ``area`` pixels.
 
     Cross-entropy is summed and divided by the object's size, so that small objects count as much as large ones, with
     64 pixels added, so that a few wrong pixels of the smallest do not outweigh the rest; the overlap term is Dice's.
     """
     wanted = targets[:, None].expand_as(logits)
-    size = targets.sum((1, 2))[:, None]
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum((2, 3)) / (2 * size + 64)
+    size = area * targets.sum((1, 2))[:, None]
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum((2, 3))
     chance = logits.sigmoid()
-    shared = (chance * wanted).sum((2, 3))
-    dice = 1 - (2 * shared + 1) / (chance.sum((2, 3)) + size + 1)
-    return entropy + dice
+    shared = area * (chance * wanted).sum((2, 3))
+    dice = 1 - (2 * shared + 1) / (area * chance.sum((2, 3)) + size + 1)
+    return area * entropy / (2 * size + 64) + dice
 
 
 def overlap(logits: Tensor, targets: Tensor) -> Tensor:
@@ -38,12 +38,12 @@ def prompt_loss(logits: Tensor, quality: Tensor, targets: Tensor) -> Tensor:
     Args:
         logits: ``(N, 4, h, w)``; the first is the single mask.
         quality: ``(N, 4)``.
-        targets: ``(N, H, W)`` float.
+        targets: ``(N, H, W)`` float, of the logits' size or several times it; then losses see their means.
     """
-    full = F.interpolate(logits, targets.shape[-2:], mode="bilinear", align_corners=False)
-    losses = mask_losses(full, targets)
+    wanted = F.adaptive_avg_pool2d(targets, (logits.shape[-2], logits.shape[-1]))
+    losses = mask_losses(logits, wanted, targets[0].numel() / wanted[0].numel())
     masks = losses[:, 0].mean() + 0.5 * losses[:, 1:].min(1).values.mean()
-    return masks + F.mse_loss(quality, overlap(full.detach(), targets))
+    return masks + F.mse_loss(quality, overlap(logits.detach(), wanted))
 
 
 class DenseTask(nn.Module):

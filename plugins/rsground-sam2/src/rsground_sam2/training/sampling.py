@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS = {
-    "box": 0.25,
-    "point": 0.16,
-    "points": 0.13,
-    "mask": 0.14,
-    "box+points": 0.12,
-    "point token": 0.08,
-    "box token": 0.12,
+    "box": 0.34,
+    "point": 0.14,
+    "points": 0.12,
+    "mask": 0.10,
+    "box+points": 0.14,
+    "point token": 0.06,
+    "box token": 0.10,
 }
 """Kind of prompt → share of crops that ask that way. Tokens are what [SEG] heads give, one embedding with nothing
 beside it: here a point's embedding, or a box's two corner embeddings added."""
@@ -69,7 +69,19 @@ def sample(
         rng: source of all chances.
         kind: of the prompts; None draws one.
     """
-    pixels, labels = _turned(cache.images[position], cache.labels[position], int(rng.integers(8)))
+    pixels, labels = turned(cache.images[position], cache.labels[position], int(rng.integers(8)))
+    return crop(pixels, labels, side, count, rng, kind)
+
+
+def crop(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.uint16],
+    side: int,
+    count: int,
+    rng: np.random.Generator,
+    kind: str | None = None,
+) -> Ask | None:
+    """A random crop of a scene and prompts about it, as :func:`sample` has them."""
     free = (len(labels) - side) // CELL + 1
     x, y = int(rng.integers(free)) * CELL, int(rng.integers(free)) * CELL
     inside = labels[y : y + side, x : x + side]
@@ -169,7 +181,7 @@ def _all_neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return inside
 
 
-def _turned(
+def turned(
     pixels: NDArray[np.uint8], labels: NDArray[np.uint16], turn: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     """One of the eight turns and mirrorings of a square."""

@@ -31,19 +31,22 @@ SMALL = ImageModelConfig(
 still cover some of them. The 1x1 background position makes the trunk the same everywhere: it can train on crops."""
 
 
-def small_model() -> ImageModel:
-    """The small model with random weights, and positional frequencies that tell near places apart from the start.
+TURNS = (0.25, 0.5, 0.75, 1.25, 1.75, 2.5, 3.5, 5.0, 7.0, 8.0, 11.0, 16.0)
+"""Turns per half image of the positional code, along x and then along y; 8 and 16 are two cells' and one cell's."""
 
-    The stock code draws all frequencies at one scale, where cells of one object look alike until attention has learnt
-    to sharpen. Here they run from less than one turn over the image to one turn over a few cells; they are part of the
-    weights, so nothing else has to know.
+
+def small_model() -> ImageModel:
+    """The small model with random weights, and positional frequencies from which places can be read.
+
+    The stock code draws all frequencies in random directions at one scale, where cells of one object look alike until
+    attention has learnt to sharpen. Here each is along one axis, from a turn over two images to a turn over a cell, so
+    that a few of them add up to the sign of a distance. They are part of the weights: nothing else has to know.
     """
     model = ImageModel(SMALL)
     frequencies = model.sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix
-    count = frequencies.shape[1]
-    angles = torch.arange(count) * (torch.pi * (3 - 5**0.5))
-    sizes = torch.logspace(-0.4, 0.75, count, base=10)
-    frequencies.copy_(torch.stack([angles.cos(), angles.sin()]) * sizes)
+    frequencies.zero_()
+    for axis in (0, 1):
+        frequencies[axis, axis * len(TURNS) : (axis + 1) * len(TURNS)] = torch.tensor(TURNS)
     _look_where_they_are(model)
     return model
 
