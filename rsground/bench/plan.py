@@ -9,10 +9,11 @@ from typing import Any
 
 from rsground.bench.data import open_dataset, takes_tasks
 from rsground.bench.keys import content_key, data_key, entry_key, part_key
+from rsground.bench.protocols import protocol
 from rsground.bench.suite import DataChoice, Entry, Part, Suite
-from rsground.contracts import Job, Metric
+from rsground.contracts import Job
 from rsground.errors import SuiteError
-from rsground.registry import load, registry
+from rsground.registry import registry
 
 NO_LIMIT = 2**62
 """``Job.stop`` where everything is asked."""
@@ -132,7 +133,7 @@ def _metrics(parts: Sequence[Part]) -> tuple[PlannedMetric, ...]:
     repeated = {name for name, count in Counter(part.name for part in parts).items() if count > 1}
     found = {}
     for part in parts:
-        metric: Metric = load("metric", part.name, **part.options)
+        metric = protocol(part.name, part.options)
         words = " ".join(f"{name}={value}" for name, value in part.options.items())
         label = f"{part.name} {words}".strip() if part.name in repeated else part.name
         spec = {

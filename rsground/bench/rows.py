@@ -90,10 +90,9 @@ class MetricRow:
         Raises:
             UnknownNameError, PluginError: the plugin that brought it is not installed here.
         """
-        from rsground.registry import load
+        from rsground.bench.protocols import protocol
 
-        found: Metric = load("metric", self.name, **self.options)
-        return found
+        return protocol(self.name, self.options)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import Any
 
+from rsground.bench.protocols import TASKS, protocol
 from rsground.bench.section import unknown_key
 from rsground.bench.suite import DataChoice, Entry, Part, Suite
 from rsground.errors import DataError, PluginError, RsgroundError, SuiteError, UnknownNameError
@@ -22,7 +23,13 @@ def checked(suite: Suite) -> Suite:
     """
     where = suite.source
     for metric in suite.metrics:
-        check_part("metric", metric, f"{where}: metrics")
+        own = {name: value for name, value in metric.options.items() if name != TASKS}
+        check_part("metric", replace(metric, options=own), f"{where}: metrics")
+        if TASKS in metric.options:
+            try:
+                protocol(metric.name, metric.options)
+            except SuiteError as error:
+                raise SuiteError(f"{where}: metrics: {error}") from error
     check_part("executor", suite.executor, f"{where}: executor")
     for choice in suite.datasets:
         _check_data(choice, f"{where}: dataset {choice.label!r}")

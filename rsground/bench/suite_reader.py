@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rsground.assembly import locate
 from rsground.bench.grid import expand
 from rsground.bench.section import Section
 from rsground.bench.suite import DataChoice, Entry, Part, Suite
-from rsground.errors import SuiteError, UnknownNameError
+from rsground.errors import CheckpointError, SuiteError, UnknownNameError
 from rsground.registry import registry
 from rsground.types import Task
 
@@ -189,10 +190,14 @@ def _entry(section: Section) -> Entry:
 def _preset(system: str, section: Section, *others: Any) -> Entry:
     if any(other is not None for other in others):
         raise section.error("has 'system', which brings head and backbone; leave those out")
+    if system not in registry().offers("system") and locate(system).is_dir():
+        return _from_folder(system, section)
     try:
         spec = registry().find("system", system)
     except UnknownNameError as error:
-        raise section.error(str(error)) from error
+        from rsground.models.card import home_of
+
+        raise section.error(f"{error} {home_of(system)}".rstrip()) from error
     return Entry(
         label=system,
         head=Part(spec.head, dict(spec.head_options)),
@@ -200,6 +205,24 @@ def _preset(system: str, section: Section, *others: Any) -> Entry:
         preprocess=tuple(Part(name, dict(options)) for name, options in spec.preprocessors),
         segmenter=None if spec.segmenter is None else Part(spec.segmenter),
         checkpoint=spec.checkpoint,
+    )
+
+
+def _from_folder(folder: str, section: Section) -> Entry:
+    """What ``rsground train`` wrote: the parts of its card."""
+    from rsground.models.card import read_card
+
+    try:
+        card = read_card(locate(folder))
+    except CheckpointError as error:
+        raise section.error(str(error)) from error
+    return Entry(
+        label=card.name,
+        head=Part(card.head.name, dict(card.head.options)),
+        backbone=Part(card.backbone.name, dict(card.backbone.options)),
+        preprocess=tuple(Part(part.name, dict(part.options)) for part in card.preprocessors),
+        segmenter=None if card.segmenter is None else Part(card.segmenter.name, dict(card.segmenter.options)),
+        checkpoint=folder,
     )
 
 

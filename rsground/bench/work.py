@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rsground.bench.protocols import protocol
 from rsground.bench.system import Images, System, describe
 from rsground.contracts import Job, Metric
 from rsground.isolation.system import IsolatedSystem, environment_of
 from rsground.records import prediction_to_json
-from rsground.registry import load
 from rsground.types import Prediction, Sample
 
 
@@ -133,7 +133,7 @@ class Workbench:
             self._metrics[place] = (
                 self._metrics[shared]
                 if shared is not None
-                else [(m["label"], load("metric", m["name"], **m["options"])) for m in wanted]
+                else [(m["label"], protocol(m["name"], m["options"])) for m in wanted]
             )
         return self._metrics[place]
 

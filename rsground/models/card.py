@@ -18,6 +18,16 @@ FORMAT = 1
 """Version of the card; a newer one is refused."""
 
 
+_HOMES = (("tiny/mmrotate", "rsground-mmrotate"), ("tiny/", "rsground-zoo-tiny"))
+"""Beginnings of systems' names, and what to install for them."""
+
+
+def home_of(system: str) -> str:
+    """A sentence on what brings a system of that name, empty where nothing is known to."""
+    home = next((home for start, home in _HOMES if system.startswith(start)), None)
+    return "" if home is None else f"Such systems come with: pip install {home}."
+
+
 @dataclass(frozen=True, slots=True)
 class PartCard:
     """A registered part.

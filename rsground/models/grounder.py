@@ -21,16 +21,13 @@ from rsground.assembly import assemble, locate
 from rsground.errors import CheckpointError, ImageError, ShapeError, UnknownNameError
 from rsground.models.asking import Picture, Question, sample_of
 from rsground.models.atomic import replacing_folder
-from rsground.models.card import CARD, Card, PartCard, read_card, write_card
+from rsground.models.card import CARD, Card, PartCard, home_of, read_card, write_card
 from rsground.pipeline import Pipeline, describe
 from rsground.registry import registry
 from rsground.specs import SystemSpec
 from rsground.types import Prediction, Sample, Task
 
 __all__ = ["Grounder", "Picture", "Question", "find_system"]
-
-_HOMES = (("tiny/", "rsground-zoo-tiny"),)
-"""Beginnings of names, and what to install for them."""
 
 
 class Grounder:
@@ -208,10 +205,7 @@ def find_system(system: str | PathLike[str]) -> tuple[Card, Path | None]:
     try:
         registry().find("system", name)  # says which names are near, and which plugins did not load
     except UnknownNameError as error:
-        home = next(
-            (f" Such systems come with: pip install {home}." for start, home in _HOMES if name.startswith(start)), ""
-        )
-        note = f"Nor is there such a folder.{home} {error.note}".rstrip()
+        note = " ".join(filter(None, ("Nor is there such a folder.", home_of(name), error.note)))
         raise UnknownNameError("system", name, error.known, note) from error
     raise AssertionError("a system that is offered was found above")
 

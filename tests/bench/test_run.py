@@ -15,6 +15,7 @@ from rsground.bench.results import Run
 from rsground.bench.runner import run_plan
 from rsground.bench.scores import summaries
 from rsground.errors import StoreError, UnknownNameError
+from rsground.types import Task
 
 ENTRY = 'entry = [{label = "right", head = "toy"}]'
 
@@ -167,6 +168,17 @@ def test_samples_a_head_does_not_serve_are_not_scored(ran: Callable[..., tuple])
     assert run.columns("right", "toy", "count").index.tolist() == served
     assert run.usage("right", "toy")["index"].tolist() == served
     assert [answer.index for answer in run.answers("right", "toy")] == served
+
+
+def test_a_protocol_is_kept_to_the_tasks_it_is_told(ran: Callable[..., tuple]) -> None:
+    metrics = '["rec-hbb", { name = "count", tasks = ["mask"] }]'
+    result, run = ran(suite(data='{name = "toy", mixed = true}', metrics=metrics))
+    assert result.complete
+    assert run.columns("right", "toy", "count").index.tolist() == [n for n in range(20) if n % 3 == 1]
+    boxes, counts = run.metrics
+    assert counts.tasks == ("mask",)
+    assert counts.load().tasks == {Task.MASK}
+    assert len(boxes.load().tasks) > 1, "another protocol keeps its own"
 
 
 def test_tasks_cut_a_data_set(ran: Callable[..., tuple]) -> None:

@@ -18,6 +18,7 @@ from PIL import Image  # noqa: E402
 
 from rsground import registry as registry_module  # noqa: E402
 from rsground.bench.suite import Entry, Part  # noqa: E402
+from rsground.bench.suite_reader import read_suite  # noqa: E402
 from rsground.bench.system import System  # noqa: E402
 from rsground.contracts import Backbone, MaskPrompt, Preprocessor, Prompt, Segmenter, TokenHead  # noqa: E402
 from rsground.errors import (  # noqa: E402
@@ -241,6 +242,9 @@ def test_the_bench_builds_the_same_system(folder: Path) -> None:
         segmenter=Part("square"),
         checkpoint=str(folder),
     )
+    text = f'metrics = ["res"]\n[[dataset]]\nname = "scenes"\n[[entry]]\nlabel = "s"\nsystem = "{folder}"\n'
+    (named,) = read_suite(text, "mine.toml").entries
+    assert {**named.to_json(), "family": ""} == entry.to_json(), "a system's folder is as good as a registered name"
     system = System(entry.to_json())
     pixels = red(80)
     sample = Sample("a", (ImageRef("x", 40, 60, lambda: pixels.copy()),), "the red", Task.MASK)

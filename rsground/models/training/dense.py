@@ -16,29 +16,44 @@ from torch.utils.data import Dataset as TorchDataset
 from rsground.models.tower_lm.tower import Dense, Tower
 from rsground.models.training.dense_targets import DenseTargets, dense_targets
 from rsground.models.training.objects import Objects
+from rsground.models.training.windows import window_of
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
 class TurnedImages(TorchDataset[tuple[NDArray[np.uint8], Objects]]):
-    """Images and their objects, each in one of the eight attitudes of a square, at random.
+    """Images and their objects, a random window of each in one of the eight attitudes of a square, at random.
 
     Args:
         images: ``(N, S, S, 3)`` uint8.
         objects: what stands in them.
-        seed: of the attitudes.
+        seed: of the chances.
+        size: side of what is shown, pixels; None for the images' own.
+        least: least side of a window, as a share of the image's; 1 shows whole images.
     """
 
-    def __init__(self, images: NDArray[np.uint8], objects: list[Objects], seed: int = 0) -> None:
-        self.images, self.objects = images, objects
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        objects: list[Objects],
+        seed: int = 0,
+        *,
+        size: int | None = None,
+        least: float = 1.0,
+    ) -> None:
+        self.images, self.objects, self.least = images, objects, least
+        self.size = images.shape[1] if size is None else size
         self.rng = np.random.default_rng(seed)
 
     def __len__(self) -> int:
         return len(self.objects)
 
     def __getitem__(self, at: int) -> tuple[NDArray[np.uint8], Objects]:
-        return turned(self.images[at], self.objects[at], int(self.rng.integers(8)))
+        image, objects = self.images[at], self.objects[at]
+        if self.least < 1 or self.size != image.shape[0]:
+            image, objects = window_of(image, objects, self.size, self.least, self.rng)
+        return turned(image, objects, int(self.rng.integers(8)))
 
 
 def turned(image: NDArray[np.uint8], objects: Objects, attitude: int) -> tuple[NDArray[np.uint8], Objects]:

@@ -13,6 +13,7 @@ import torch
 from transformers import AutoTokenizer, ViTImageProcessor
 
 from rsground.contracts import Head
+from rsground.errors import CheckpointError
 from rsground.models.state import load_state
 from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
 from rsground.models.tower_lm.beginning import begin as begin_language
@@ -71,9 +72,24 @@ def begin(
     return model, tokenizer
 
 
-def resume_from(folder: Path) -> tuple[TowerLM, Any]:
-    """The model and tokenizer of a former stage."""
-    return TowerLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+def resume_from(folder: Path, tower: Path | None = None) -> tuple[TowerLM, Any]:
+    """The model and tokenizer of a former stage: in the folder itself, or the backbone of the systems in it.
+
+    Args:
+        folder: what that stage wrote.
+        tower: what a dense stage wrote, whose weights take the place of the model's own tower.
+
+    Raises:
+        CheckpointError: the folder holds no model.
+    """
+    homes = (folder, folder / "backbone", *sorted(folder.glob("*/backbone")))
+    home = next((each for each in homes if (each / "tokenizer.json").is_file()), None)
+    if home is None:
+        raise CheckpointError("holds neither a model nor a system with one", folder)
+    model = TowerLM.from_pretrained(home, dtype=torch.float32)
+    if tower is not None:
+        load_state(model.tower, tower)
+    return model, AutoTokenizer.from_pretrained(home)
 
 
 def processor_of(model: TowerLM, tokenizer: Any) -> TowerLMProcessor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rsground.errors import SuiteError
@@ -29,10 +30,13 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
         StoreError: the folder holds the run of another recipe.
     """
     work = root / recipe.name
-    done = work / DONE
-    if done.is_file() and not fresh and json.loads(done.read_text())["recipe"] == described(recipe):
+    done, said = work / DONE, described(recipe)
+    if done.is_file() and not fresh and json.loads(done.read_text())["recipe"] == said:
         return work / "out"
-    init = _init(recipe, root)
+    init = None if recipe.init is None else _started(recipe, recipe.init, root)
+    if "tower" in recipe.options:
+        tower = _started(recipe, str(recipe.options["tower"]), root)
+        recipe = replace(recipe, options={**recipe.options, "tower": str(tower)})
     if fresh and work.is_dir():
         import shutil
 
@@ -41,25 +45,19 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
     began = time.time()
     stage = importlib.import_module(f"rsground.models.training.stage_{recipe.stage}")
     out: Path = stage.run(recipe, work, init, root / "cache")
-    done.write_text(json.dumps({"recipe": described(recipe), "seconds": round(time.time() - began)}, indent=1))
+    done.write_text(json.dumps({"recipe": said, "seconds": round(time.time() - began)}, indent=1))
     return out
 
 
-def _init(recipe: Recipe, root: Path) -> Path | None:
-    if recipe.init is None:
-        return None
-    beside = None if recipe.path is None else recipe.path.parent / f"{recipe.init}.toml"
+def _started(recipe: Recipe, name: str, root: Path) -> Path:
+    beside = None if recipe.path is None else recipe.path.parent / f"{name}.toml"
     if beside is not None and beside.is_file():
         return run_recipe(read_recipe(beside), root)
-    if Path(recipe.init).is_dir():
-        return Path(recipe.init)
-    raise SuiteError(
-        f"recipe {recipe.name!r} starts from {recipe.init!r}, which is neither a recipe beside it nor a folder"
-    )
+    if Path(name).is_dir():
+        return Path(name)
+    raise SuiteError(f"recipe {recipe.name!r} starts from {name!r}, which is neither a recipe beside it nor a folder")
 
 
 def described(recipe: Recipe) -> str:
     """All that a recipe says, as one text."""
-    from dataclasses import replace
-
     return repr(replace(recipe, path=None))

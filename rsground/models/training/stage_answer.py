@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rsground.contracts import Head
 from rsground.errors import SuiteError
 from rsground.models.card import Card, PartCard, write_card
-from rsground.models.folder import save_state
+from rsground.models.folder import load_state, save_state
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import normalised
 from rsground.models.training.engine import train
@@ -49,8 +50,6 @@ class Trainee:
 
     def pyramid(self, view: View) -> Any:
         """The tower's maps of a view's last image, finest first."""
-        import torch
-
         with torch.no_grad():
             return self.model.pyramid(normalised(torch.from_numpy(np.array(view.images[-1]))[None]))
 
@@ -59,13 +58,17 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     """Train, and answer the system's folder; with several heads, the folder of their systems' folders."""
     if init is None:
         raise SuiteError("stage 'answer' starts from a model that knows what is meant: say init = \"the refer recipe\"")
-    model, tokenizer = resume_from(init)
+    tower = recipe.options.get("tower")
+    model, tokenizer = resume_from(init, None if tower is None else Path(tower))
     said = [dict(each) for each in recipe.options.get("heads", ())] or [
         {**recipe.head, "segmenter": recipe.segmenter or None}
     ]
     asked = heads_of(said)
     for each, (head, _) in zip(said, asked, strict=True):
         _assemble(head, each.get("segmenter"), Trainee(model, tokenizer))
+        weights = init / each["name"] / "head" / "model.safetensors"
+        if weights.is_file() and isinstance(head, torch.nn.Module):  # the systems that are gone on with
+            load_state(head, weights)
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache)
     drawn: dict[str, Any] = {
@@ -98,8 +101,6 @@ def _assemble(head: Head, segmenter: Mapping[str, Any] | None, trainee: Trainee)
 
 def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, tokenizer: Any, out: Path) -> Path:
     """Write one system's folder: backbone, head, segmenter, card."""
-    import torch
-
     save_model(model.to(torch.float16), tokenizer, out / "backbone")
     model.float()
     if isinstance(head, torch.nn.Module) and head.state_dict():

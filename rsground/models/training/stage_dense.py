@@ -25,7 +25,13 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     book = picture_book(recipe.data, cache)
     train(
         DenseModel(tower),
-        TurnedImages(book.images, book.objects, recipe.seed),
+        TurnedImages(
+            book.images,
+            book.objects,
+            recipe.seed,
+            size=config.image_size,
+            least=float(recipe.options.get("window", 1.0)),
+        ),
         collate,
         recipe.schedule,
         work,

@@ -10,7 +10,8 @@ import pytest
 from small import TEXT, TOWER
 
 from rsground.datasets.scenes import Scene
-from rsground.models.folder import read_card
+from rsground.errors import CheckpointError
+from rsground.models.folder import read_card, read_state
 from rsground.models.grounder import Grounder
 from rsground.models.training import language_setup, stage_refer
 from rsground.models.training.objects import objects_of
@@ -96,3 +97,36 @@ def test_dense_then_refer_then_answer_to_a_grounder(tmp_path: Path, monkeypatch:
             found = grounder.ground(image, "the red ship", task)
             assert found.error is None
             assert found.text, "an untaught model says something of the form, when decoding is constrained"
+
+
+@pytest.mark.skipif("geoground" not in registry().offers("head"), reason="needs the head of rsground-textmask")
+def test_a_system_is_gone_on_with_under_another_tower(tmp_path: Path) -> None:
+    """As a system trained on drawn scenes is tuned on real images: their tower first, then the words."""
+    write(tmp_path, "tower", stage="dense", model=TOWER)
+    write(tmp_path, "other", stage="dense", init="tower", seed=1, options={"window": 0.5})
+    heads = [{"name": "geoground", "tasks": ["hbb"]}, {"name": "box-mask", "tasks": ["hbb"]}]
+    language = {"heads": heads, "each": 2}
+    write(tmp_path, "words", stage="answer", init=f"{tmp_path}/begun", options=language)
+    more = write(tmp_path, "more", stage="answer", init="words", options={**language, "tower": "other"})
+    with training_in(Ways("cpu", quiet=True)):
+        tower = run_recipe(read_recipe(tmp_path / "tower.toml"), tmp_path / "runs")
+        named = language_setup.heads_of(heads)
+        book = scene_cache(tmp_path / "book", count=4, first=0, seed=0, size=64, workers=1)
+        begun = language_setup.begin(tower, {"vocabulary": 320, **TEXT}, [head for head, _ in named], book, 0)
+        language_setup.save_model(*begun, tmp_path / "begun")
+        out = run_recipe(read_recipe(more), tmp_path / "runs")
+        stamp = (tmp_path / "runs" / "more" / "done.json").stat().st_mtime_ns
+        assert run_recipe(read_recipe(more), tmp_path / "runs") == out
+    assert (tmp_path / "runs" / "more" / "done.json").stat().st_mtime_ns == stamp, "done once"
+    assert sorted(each.name for each in out.iterdir()) == ["box-mask", "geoground"]
+    other = read_state(tmp_path / "runs" / "other" / "out" / "model.safetensors")
+    tuned = language_setup.resume_from(out)[0].tower.state_dict()
+    for name, value in other.items():
+        np.testing.assert_allclose(tuned[name].numpy(), value.numpy(), rtol=2e-3, atol=1e-4)
+    first = language_setup.resume_from(tmp_path / "runs" / "words" / "out")[0].tower.state_dict()
+    assert any(not np.allclose(first[name].numpy(), tuned[name].numpy(), atol=1e-3) for name in first)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds neither a model nor a system"):
+        language_setup.resume_from(tmp_path)
