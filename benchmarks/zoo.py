@@ -1,0 +1,76 @@
+"""Put what the recipes trained into the zoo plugin, and note measured scores on the cards.
+
+    rsground train benchmarks/recipes/tiny-text.toml --root work
+    rsground train benchmarks/recipes/tiny-tokens.toml --root work
+    python benchmarks/zoo.py collect work/tiny-text work/tiny-tokens
+    rsground bench head_to_head --out runs/h2h
+    python benchmarks/zoo.py scores runs/h2h
+
+Systems that were trained together have one backbone; it is kept once, in ``backbones/RECIPE``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from rsground.bench.results import Run
+from rsground.models.card import PartCard, read_card, write_card
+
+ZOO = Path(__file__).resolve().parents[1] / "plugins/rsground-zoo-tiny/src/rsground_zoo_tiny"
+
+
+def collect(work: Path) -> None:
+    """Copy every system that a recipe has trained in its folder, their backbone once."""
+    trained = work / "out"
+    systems = sorted(place for place in trained.iterdir() if (place / "rsground.json").is_file())
+    if not systems:
+        sys.exit(f"{trained} holds no systems")
+    shared = f"backbones/{work.name}"
+    _copy(systems[0] / "backbone", ZOO / shared)
+    for place in systems:
+        target = ZOO / "systems" / place.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        for part in ("head", "segmenter"):
+            if (place / part).is_dir():
+                _copy(place / part, target / part)
+        target.mkdir(parents=True, exist_ok=True)
+        card = read_card(place)
+        options = {**card.backbone.options, "checkpoint": f"rsground_zoo_tiny:{shared}"}
+        write_card(target, replace(card, backbone=PartCard(card.backbone.name, options, card.backbone.source)))
+        print(f"{card.name}: {sum(each.stat().st_size for each in target.rglob('*') if each.is_file()):,} bytes")
+
+
+def scores(run: Path) -> None:
+    """Note a run's scores on the cards of the systems it compared."""
+    found = Run(run).leaderboard()
+    for place in sorted((ZOO / "systems").iterdir()):
+        card = read_card(place)
+        own = {protocol: table[place.name] for protocol, table in found.items() if place.name in table}
+        write_card(place, replace(card, scores=own))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.is_dir():
+        shutil.rmtree(target)
+    shutil.copytree(source, target)
+    for file in target.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("collect", "scores"))
+    parser.add_argument("folders", type=Path, nargs="+", help="of recipes that were trained, or of a run")
+    args = parser.parse_args()
+    for folder in args.folders:
+        {"collect": collect, "scores": scores}[args.what](folder)
+
+
+if __name__ == "__main__":
+    main()
