@@ -38,6 +38,7 @@ def test_it_is_right_about_installed_heads() -> None:
     samples = phrases("val", 12)
     asked = from_heads(samples, np.random.default_rng(1), each=20)
     assert {question.source for question in asked} >= {"codec"}
+    assert "mmrotate" not in {question.source for question in asked}, "it asks for all objects, whatever is meant"
     assert share_right(asked) > 0.9
 
 

@@ -83,7 +83,7 @@ def from_heads(
     """What every registered head that can be built without a checkpoint asks, ``each`` times per task it serves.
 
     A codec read as another form (a box asked for, to be scored as a mask) asks for what it writes: such pairs of task
-    and codec are left out.
+    and codec are left out; and heads that ask the same whatever is wanted, such as a detector's.
     """
     found = []
     for name, head in _heads(without, only):
@@ -92,6 +92,8 @@ def from_heads(
             if form is not None and _FORM_OF_TASK.get(task) != form:
                 continue
             mine = [sample for sample in samples if sample.task is task]
+            if len({head._ask(sample) for sample in mine}) == 1 < len({sample.expression for sample in mine}):
+                continue
             chosen = rng.permutation(len(mine))[:each]
             found += [Question(head._ask(mine[place]), _level(head, mine[place]), name) for place in chosen]
     return found
