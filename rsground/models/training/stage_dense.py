@@ -18,8 +18,8 @@ from rsground.models.training.sources import picture_book
 def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     """Train, and answer the folder with ``config.json`` and the tower's ``model.safetensors``."""
     torch.manual_seed(recipe.seed)
-    known = init is not None and not recipe.model
-    config = TowerLMConfig.from_pretrained(init) if known else TowerLMConfig(**recipe.model)
+    own = init is None or recipe.model
+    config = TowerLMConfig(**recipe.model) if own else TowerLMConfig.from_pretrained(str(init))
     tower = Tower(config).to(memory_format=torch.channels_last)
     if init is not None:
         load_state(tower, init)
