@@ -33,7 +33,6 @@ class Scores:
         columns: statistic → (n,) values.
         images: (n,) codes, equal for samples of one image.
         groups: breakdown → per sample its groups.
-        latency: (m,) seconds, of the samples it was measured on.
         tokens: (n,) written tokens.
     """
 
@@ -41,7 +40,6 @@ class Scores:
     columns: dict[str, np.ndarray]
     images: np.ndarray
     groups: dict[str, list[tuple[str, ...]]]
-    latency: np.ndarray
     tokens: np.ndarray
 
     @property
@@ -93,8 +91,8 @@ def section(run: Run, metric: str, replicates: int) -> Iterator[str]:
     first = next(iter(scored.values()))
     yield f"\n### {TITLES.get(metric, metric)} (`{metric}`, {first.metric.primary})\n"
     yield f"{len(first.images)} questions on {len(set(first.images.tolist()))} images.\n"
-    yield "| system | score [95 %] | against itself, blindfolded | against the best | ms | tokens |"
-    yield "|---|--:|--:|--:|--:|--:|"
+    yield "| system | score [95 %] | against itself, blindfolded | against the best | tokens |"
+    yield "|---|--:|--:|--:|--:|"
     order = sorted(scored, key=lambda label: -scored[label].value)
     best = order[0]
     pairs = [(label, other) for label in order for other in dict.fromkeys((label + BLIND, best))]
@@ -106,7 +104,6 @@ def section(run: Run, metric: str, replicates: int) -> Iterator[str]:
         low, high = mine.interval(replicates)
         cells = [label, f"{mine.value:.1f} [{low:.1f}, {high:.1f}]"]
         cells += [compared(scored, p_of, label, other) for other in (label + BLIND, best)]
-        cells += ["-" if not len(mine.latency) else f"{1000 * np.median(mine.latency):.0f}"]
         cells += ["-" if np.isnan(mine.tokens).all() else f"{np.nanmean(mine.tokens):.0f}"]
         yield "| " + " | ".join(cells) + " |"
     shown = [label for label in order if not label.endswith(BLIND)]
@@ -138,7 +135,7 @@ def broken_down(scored: dict[str, Scores], shown: list[str], breakdown: str) -> 
 def gathered(run: Run, system: str, metric: str) -> Scores | None:
     """One system's statistics over all data sets; None where it was not scored."""
     columns: dict[str, list[np.ndarray]] = {}
-    images, latency, tokens = [], [], []
+    images, tokens = [], []
     groups: dict[str, list[tuple[str, ...]]] = {}
     offset = 0
     for dataset in run.datasets:
@@ -151,17 +148,14 @@ def gathered(run: Run, system: str, metric: str) -> Scores | None:
             groups.setdefault(name, []).extend(found[at] for at in table.index.tolist())
         usage = run.usage(system, dataset.label)
         here = np.isin(usage["index"], table.index)
-        latency.append(usage["latency_s"][here])
         tokens.append(usage["output_tokens"][here])
     if not sum(map(len, images)):
         return None
-    times = np.concatenate(latency)
     return Scores(
         next(row for row in run.metrics if row.label == metric).load(),
         {name: np.concatenate(parts) for name, parts in columns.items()},
         np.concatenate(images),
         groups,
-        times[~np.isnan(times)],
         np.concatenate(tokens),
     )
 

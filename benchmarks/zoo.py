@@ -17,6 +17,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from head_to_head_page import gathered
+
 from rsground.bench.results import Run
 from rsground.models.card import PartCard, read_card, write_card
 
@@ -46,12 +48,19 @@ def collect(work: Path) -> None:
 
 
 def scores(run: Path) -> None:
-    """Note a run's scores on the cards of the systems it compared."""
-    found = Run(run).leaderboard()
-    for place in sorted((ZOO / "systems").iterdir()):
-        card = read_card(place)
-        own = {protocol: table[place.name] for protocol, table in found.items() if place.name in table}
-        write_card(place, replace(card, scores=own))
+    """Note a run's scores, over all its data sets, on the cards of the systems it compared."""
+    with Run.open(run) as opened:
+        labels = [row.label for row in opened.systems]
+        for place in sorted((ZOO / "systems").iterdir()):
+            if place.name not in labels:
+                continue
+            own = {}
+            for row in opened.metrics:
+                found = gathered(opened, place.name, row.label)
+                if found is not None:
+                    low, high = (round(each, 1) for each in found.interval(1000))
+                    own[f"{row.label} {row.primary}"] = f"{found.value:.1f} [{low}, {high}]"
+            write_card(place, replace(read_card(place), scores={f"{opened.name}, percent": own}))
 
 
 def _copy(source: Path, target: Path) -> None:
