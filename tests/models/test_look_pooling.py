@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -44,6 +44,8 @@ def test_squares_tile_the_image_and_leave_the_rest_alone(
     rows: int, columns: int, most: int, thumbnail: bool, marks: int
 ) -> None:
     parts = [np.full((marks, 4), np.nan), grid(rows, columns, 0, 0, 300, 200)]
+    alike = np.rint(np.log2([300 / columns, 200 / rows])) == np.rint(np.log2([150, 100]))
+    assume(not (thumbnail and alike.all()))  # tokens of one size are one grid, whoever they come from
     if thumbnail:
         parts.insert(0, grid(2, 2, 0, 0, 300, 200))
     boxes = np.concatenate(parts).astype(np.float32)
