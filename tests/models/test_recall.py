@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -67,7 +69,11 @@ def test_nothing_is_copied_where_nothing_is_pointed_at() -> None:
 def test_words_without_an_image_point_at_nothing() -> None:
     made = Recall(HIDDEN, IDS)
     memory = Memory(
-        torch.randn(1, 4, HIDDEN), torch.randn(1, 4, HIDDEN), torch.rand(1, 4, NUMBERS), torch.zeros(1, 4).bool()
+        torch.randn(1, 4, HIDDEN),
+        torch.randn(1, 4, HIDDEN),
+        torch.rand(1, 4, NUMBERS),
+        torch.zeros(1, 4).bool(),
+        torch.zeros(1, 4),
     )
     words = torch.randn(1, 2, HIDDEN)
     states, weights = made(words, torch.randn(1, 2, 4), memory)
@@ -78,12 +84,14 @@ def test_words_without_an_image_point_at_nothing() -> None:
 def test_memory_goes_through_the_cache_column_by_column() -> None:
     torch.manual_seed(3)
     whole = Memory(
-        torch.randn(2, 6, HIDDEN), torch.randn(2, 6, HIDDEN), torch.rand(2, 6, NUMBERS), torch.rand(2, 6) > 0.5
+        torch.randn(2, 6, HIDDEN),
+        torch.randn(2, 6, HIDDEN),
+        torch.rand(2, 6, NUMBERS),
+        torch.rand(2, 6) > 0.5,
+        torch.randn(2, 6),
     )
     cache = DynamicCache()
-    parts = [
-        Memory(whole.offers[:, a:b], whole.tokens[:, a:b], whole.numbers[:, a:b], whole.shown[:, a:b]).through(cache, 2)
-        for a, b in ((0, 4), (4, 6))
-    ]
-    for name in ("offers", "tokens", "numbers", "shown"):
+    names = [field.name for field in fields(whole)]
+    parts = [Memory(*(getattr(whole, name)[:, a:b] for name in names)).through(cache, 2) for a, b in ((0, 4), (4, 6))]
+    for name in names:
         torch.testing.assert_close(getattr(parts[1], name), getattr(whole, name))

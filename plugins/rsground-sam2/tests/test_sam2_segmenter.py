@@ -161,6 +161,15 @@ def test_embeddings_alone_stand_alone(pair: tuple[Any, Sam2Segmenter]) -> None:
     torch.testing.assert_close(quality, scores, atol=1e-5, rtol=0)
 
 
+def test_a_box_as_one_embedding_is_the_sum_of_its_corners(pair: tuple[Any, Sam2Segmenter]) -> None:
+    predictor, ours = pair
+    boxes = np.array([[10.0, 20.0, 70.0, 80.0], [0.0, 0.0, 120.0, 90.0]])
+    with torch.no_grad():
+        square = torch.from_numpy(boxes).float() / torch.tensor([120.0, 90.0, 120.0, 90.0]) * 128
+        corners = predictor.model.sam_prompt_encoder._embed_boxes(square)
+    torch.testing.assert_close(ours.box_embeddings(boxes, SIZE), corners.sum(1), atol=1e-5, rtol=1e-5)
+
+
 def test_mixed_prompts_answer_as_one_by_one(pair: tuple[Any, Sam2Segmenter]) -> None:
     _, ours = pair
     features = ours.encode(image())

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 
 from rsground.contracts import Segmenter  # noqa: E402
 from rsground.errors import CheckpointError, ContractError, DataError, ShapeError  # noqa: E402
+from rsground.geometry import mask_to_hbb  # noqa: E402
 from rsground.models.folder import save_state  # noqa: E402
 from rsground.models.tokens import ids_of, positions, states_at  # noqa: E402
 from rsground.regions import mask_of  # noqa: E402
@@ -284,6 +285,28 @@ def test_loss_size_averages_targets() -> None:
     logits, truth = head._at_loss_size(torch.zeros(1, GRID, GRID), target_masks(sample, blank_view(sample)))
     assert logits.shape == truth.shape == (1, 12, 16)
     assert truth.mean().item() == pytest.approx(target_masks(sample, blank_view(sample)).mean(), abs=1e-6)
+
+
+def test_a_guide_is_the_distance_to_what_the_segmenter_makes_of_the_box() -> None:
+    """A segmenter that embeds a box as its own corners: the distance is theirs, and nothing is decoded."""
+    head, sample = ready(bce_weight=0.0, dice_weight=0.0, guide_weight=3.0), miniature(Task.MASK, 2)
+    sizes = []
+
+    def box_embeddings(boxes: Any, size: tuple[int, int]) -> Any:
+        sizes.append(size)
+        return torch.as_tensor(boxes, dtype=torch.float32)
+
+    head.segmenter.box_embeddings = box_embeddings
+    states = torch.rand(2, HIDDEN)
+    found = head.loss([states], [sample], [blank_view(sample)])
+    boxes = torch.from_numpy(mask_to_hbb(target_masks(sample, blank_view(sample)))).float()
+    wanted = 3.0 * ((head.project(states) - boxes) ** 2).mean()
+    assert found.keys() == {"guide"}
+    assert found["guide"].item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert sizes == [sample.size]
+    assert head.segmenter.encoded == 0
+    with pytest.raises(ContractError, match="box_embeddings"):
+        ready(guide_weight=1.0).loss([states], [sample], [blank_view(sample)])
 
 
 def test_training_reaches_projection_states_and_mask_decoder_only() -> None:

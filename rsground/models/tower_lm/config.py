@@ -59,6 +59,8 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         code_width: width of the sinusoidal code of a coordinate.
         categories, colours: what the dense predictions tell apart.
         image_token_index: id of the placeholder of a visual token.
+        answer_token_index: id of the mark that ends a question.
+        judge_width, judge_layers: of the :class:`rsground.models.tower_lm.judge.Judge`; no layers, no judge.
         numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
     """
 
@@ -78,6 +80,9 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         categories: Sequence[str] = CATEGORIES,
         colours: Sequence[str] = COLOURS,
         image_token_index: int = 4,
+        answer_token_index: int = 3,
+        judge_width: int = 64,
+        judge_layers: int = 0,
         numbers: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
@@ -86,7 +91,9 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_size, self.fpn_width, self.dense_width = image_size, fpn_width, dense_width
         self.objects, self.grid, self.code_width = objects, grid, code_width
         self.categories, self.colours = list(categories), list(colours)
-        self.image_token_index, self.numbers = image_token_index, list(numbers)
+        self.image_token_index, self.answer_token_index = image_token_index, answer_token_index
+        self.judge_width, self.judge_layers = judge_width, judge_layers
+        self.numbers = list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)
         super().__init__(**kwargs)
 

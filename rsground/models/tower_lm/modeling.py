@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rsground.models.tower_lm.config import TowerLMConfig
 from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
+from rsground.models.tower_lm.judge import Judge
 from rsground.models.tower_lm.recall import Memory, Pointer, Recall
 from rsground.models.tower_lm.tower import Tower
 
@@ -36,10 +38,14 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         text: Any = config.text_config
         self.language_model: Any = LlamaForCausalLM(text)
         self.pointer = Pointer(text.hidden_size)
+        judged = config.judge_layers > 0
+        self.judge = Judge(text.hidden_size, config.judge_width, config.judge_layers) if judged else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
         nn.init.zeros_(self.recall.brings.weight)
         nn.init.constant_(self.recall.copies.bias, -2.0)
+        if self.judge is not None:
+            self.judge.begin()
 
     def get_input_embeddings(self) -> nn.Module:
         """The token table."""
@@ -107,9 +113,11 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         )
         states = output.last_hidden_state
         memory = self.remembered(states, inputs_embeds, *(kept or self._nothing(inputs_embeds)))
+        if self.judge is not None and kept is not None and input_ids is not None:
+            memory = replace(memory, settled=self._settled(states, memory, input_ids))
         memory = memory.through(output.past_key_values, self.config.text_config.num_hidden_layers)
         last = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        words, weights = self.point(states[:, last], memory)
+        words, weights = self.point(states[:, last], memory, memory.settled[:, None])
         return CausalLMOutputWithPast(
             logits=self.say(words, weights, memory.numbers),
             past_key_values=output.past_key_values,
@@ -118,13 +126,32 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         )
 
     def remembered(self, states: Tensor, embeds: Tensor, numbers: Tensor, shown: Tensor) -> Memory:
-        """What is kept of ``(B, L)`` columns."""
-        return Memory(self.pointer.offers(states), embeds, numbers, shown)
+        """What is kept of ``(B, L)`` columns; nothing is settled yet."""
+        return Memory(self.pointer.offers(states), embeds, numbers, shown, torch.zeros_like(embeds[..., 0]))
 
-    def point(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def settle(self, questions: Tensor, memory: Memory, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores ``(N, L)``, the pointer's and the judge's, of N questions ``(N, D)`` about ``rows`` ``(N,)``."""
+        scores = self.pointer(questions[:, None], memory.offers[rows])[:, 0]
+        if self.judge is None:
+            return scores, scores
+        return scores, self.judge(questions, memory.offers, scores, memory.shown, rows)
+
+    def scores(self, states: Tensor, memory: Memory, settled: Tensor) -> Tensor:
+        """How words ``(B, T, D)`` score the columns, for what is settled ``(B, T or 1, L)``; zero means "none"."""
+        scores: Tensor = self.pointer(states, memory.offers)
+        return scores if self.judge is None else scores + self.judge.lean(states) * settled
+
+    def point(self, states: Tensor, memory: Memory, settled: Tensor) -> tuple[Tensor, Tensor]:
         """States of words with what they point at, and how much they point at each column."""
-        found: tuple[Tensor, Tensor] = self.recall(states, self.pointer(states, memory.offers), memory)
+        found: tuple[Tensor, Tensor] = self.recall(states, self.scores(states, memory, settled), memory)
         return found
+
+    def _settled(self, states: Tensor, memory: Memory, ids: Tensor) -> Tensor:
+        """What the question of each row means: the one that its last answer mark ends, or that ends the row."""
+        rows = torch.arange(len(ids), device=ids.device)
+        marks = (ids == self.config.answer_token_index) * torch.arange(1, ids.shape[1] + 1, device=ids.device)
+        latest = marks.amax(1) - 1  # -1, the last column, where there is none
+        return self.settle(states[rows, latest], memory, rows)[1]
 
     def say(self, words: Tensor, weights: Tensor, numbers: Tensor) -> Tensor:
         """Log-probabilities ``(B, T, vocabulary)`` after words, for the ``(B, L, 17)`` numbers of the columns."""

@@ -34,12 +34,14 @@ class Memory:
         tokens: ``(B, L, D)`` visual tokens as they were embedded.
         numbers: ``(B, L, 17)``, see :class:`rsground.models.tower_lm.facts.Facts`.
         shown: ``(B, L)`` bool, whether the column is a visual token.
+        settled: ``(B, L)`` scores of what the question means, see :class:`rsground.models.tower_lm.judge.Judge`.
     """
 
     offers: Tensor
     tokens: Tensor
     numbers: Tensor
     shown: Tensor
+    settled: Tensor
 
     def through(self, cache: Any, layers: int) -> Memory:
         """All columns so far: those in the cache, then these, which are added to it; ``layers`` are the model's own."""
@@ -47,10 +49,11 @@ class Memory:
             return self
         while len(cache.layers) <= layers:
             cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
-        values = torch.cat([self.tokens, self.numbers.to(self.tokens), self.shown[..., None].to(self.tokens)], -1)
+        told = [self.numbers, self.shown[..., None], self.settled[..., None]]
+        values = torch.cat([self.tokens, *(each.to(self.tokens) for each in told)], -1)
         keys, values = cache.update(self.offers[:, None], values[:, None], layers)
-        tokens, numbers, shown = values[:, 0].split([self.tokens.shape[-1], NUMBERS, 1], -1)
-        return Memory(keys[:, 0], tokens, numbers, shown[..., 0] > 0)
+        tokens, numbers, shown, settled = values[:, 0].split([self.tokens.shape[-1], NUMBERS, 1, 1], -1)
+        return Memory(keys[:, 0], tokens, numbers, shown[..., 0] > 0, settled[..., 0])
 
 
 class Pointer(nn.Module):

@@ -83,13 +83,14 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         """Losses by name, and the pointer's accuracy."""
         del mode
         read = run_packed(self.model, found, packed)
-        losses = {"loss_pointer": self.pointing * pointer_loss(self.model, read, packed)}
+        losses = {"loss_pointer": self.pointing * pointer_loss(read, packed)}
         with torch.no_grad():
-            losses["accuracy"] = pointer_accuracy(self.model, read, packed)
+            losses["accuracy"] = pointer_accuracy(read, packed)
         if self.soft is not None and (packed.labels >= 0).any():
             losses["loss_text"] = text_loss(self.model, read, packed, self.soft)
             losses["loss_slot"] = self.pointing * slot_loss(self.model, read, packed, self.soft)
-            losses["loss_kept"] = self.pointing * answer_pointer_loss(self.model, read, packed)
+        if self.soft is not None:
+            losses["loss_kept"] = self.pointing * answer_pointer_loss(read, packed)
         for number, head in enumerate(self.heads):
             if isinstance(head, TokenHead):
                 losses.update(self._read(number, head, read, packed, images))
@@ -101,10 +102,10 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         """The losses a head takes on the states of its tokens, by the head's number."""
         samples, views, hidden = [], [], []
         seen = [self.book.view(each) for each in images]  # one each, so that heads can tell them apart
-        for lesson, (row, _), start in zip(packed.lessons, packed.asks.tolist(), packed.starts.tolist(), strict=True):
+        for lesson, (row, mark) in zip(packed.lessons, packed.asks.tolist(), strict=True):
             if lesson.head != number or lesson.sample is None:
                 continue
-            fed = read.words[row, start : start + len(lesson.answer)]
+            fed = read.words[row, mark + 1 : mark + 1 + len(lesson.answer)]
             samples.append(lesson.sample)
             views.append(seen[row])
             hidden.append(fed[_wanted(head, lesson)])

@@ -11,68 +11,75 @@ from rsground.models.tower_lm.recall import written
 from rsground.models.training.packing import Packed, Read
 
 
-def pointer_loss(model: TowerLM, read: Read, packed: Packed) -> Tensor:
-    """How far the pointer is from what is meant, per lesson: which token it is, and for each token whether it is.
+def pointer_loss(read: Read, packed: Packed) -> Tensor:
+    """How far the pointer and the judge are from what is meant, per lesson.
 
-    The first part is the cross-entropy of a softmax over the visual tokens and "none of them" (whose score is zero),
-    any token that is meant being right; the second the binary cross-entropy summed over the tokens, a tenth of it.
+    Two parts each: which token it is, the cross-entropy of a softmax over the visual tokens and "none of them" (whose
+    score is zero), any token that is meant being right; and for each token whether it is, the binary cross-entropy
+    summed over the tokens, at a tenth for the pointer and three tenths for the judge, on whom sets of objects rest.
     Lessons whose targets no visual token shows teach nothing here.
     """
     taught = packed.meant.any(1) | torch.tensor([not lesson.targets for lesson in packed.lessons])
-    scores, meant = _asked(model, read, packed)[taught], packed.meant[taught]
+    meant = packed.meant[taught]
+    loss = _pointing(read.first[taught], meant, 0.1)
+    if read.settled is not read.first:
+        loss = loss / 2 + _pointing(read.settled[taught], meant, 0.3)
+    return loss.sum() / max(len(meant), 1)
+
+
+def _pointing(scores: Tensor, meant: Tensor, whether: float) -> Tensor:
     each = F.binary_cross_entropy_with_logits(scores, meant.to(scores.dtype), reduction="none").sum(1)
-    loss: Tensor = (_which(scores, meant) + each / 10).sum() / max(len(scores), 1)
-    return loss
+    return _which(scores, meant) + whether * each
 
 
-def answer_pointer_loss(model: TowerLM, read: Read, packed: Packed) -> Tensor:
-    """How far the words of an answer about one object are from pointing at it, mean over those words."""
-    rows, columns, number = _singles(packed)
+def answer_pointer_loss(read: Read, packed: Packed) -> Tensor:
+    """How far the words of answers are from pointing at the object that is written next, mean over those words."""
+    rows, columns = _told(packed)
     if not len(rows):
         return read.plain.sum() * 0
-    scores = model.pointer(read.plain, read.memory.offers)[rows, columns]
-    return _which(scores, packed.meant[number]).mean()
+    return _which(read.scores[rows, columns], _next(packed, rows, columns)).mean()
 
 
 def slot_loss(model: TowerLM, read: Read, packed: Packed, soft: SoftNumbers) -> Tensor:
-    """How far the words before the numbers of one object are from choosing those among all that is known of it.
+    """How far the words before the numbers of an object are from choosing those among all that is known of it.
 
     Minus the logarithm of the chance of slots that hold the right number, give or take a Gaussian's spread of eight
     thousandths; which slot that is, is told by nobody else.
     """
-    rows, columns, number = _singles(packed)
-    labels = soft.number_of[packed.labels[rows, columns]]
-    rows, columns, number, labels = (each[labels >= 0] for each in (rows, columns, number, labels))
+    rows, columns = _told(packed)
+    labels = packed.labels[rows, columns]
+    numbers = torch.where(labels >= 0, soft.number_of[labels.clamp(min=0)], -1)
+    asked = (numbers >= 0) & (packed.about[rows, columns] >= 0)
+    rows, columns, numbers = (each[asked] for each in (rows, columns, numbers))
     if not len(rows):
         return read.plain.sum() * 0
-    meant = packed.meant[number].to(read.words.dtype)
+    meant = _next(packed, rows, columns).to(read.words.dtype)
     known = (meant[:, None] @ read.memory.numbers[rows])[:, 0] / meant.sum(1, keepdim=True)
-    away = (written(known) - labels[:, None]) / torch.tensor([8.0] * 16 + [0.8] * 16 + [3.0])
+    away = (written(known) - numbers[:, None]) / torch.tensor([8.0] * 16 + [0.8] * 16 + [3.0])
     right = torch.exp(-(away**2) / 2) * 0.99 + 0.01
     chances = model.recall.slot(read.words[rows, columns]).softmax(-1)
     loss: Tensor = -(chances * right).sum(1).log().mean()
     return loss
 
 
-def _singles(packed: Packed) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows, columns and lesson numbers of the words before those of answers about one object that is shown."""
-    single = packed.meant.any(1) & torch.tensor([len(lesson.targets) == 1 for lesson in packed.lessons])
-    number = packed.segment.clamp(min=0)
-    rows, columns = ((packed.labels >= 0) & single[number]).nonzero().unbind(1)
-    return rows, columns, number[rows, columns]
+def _told(packed: Packed) -> tuple[Tensor, Tensor]:
+    """Rows and columns of the words of which it is known what comes next: an object that is shown, or none."""
+    seen = (packed.shown[:, None] == packed.about[..., None]).any(-1) & (packed.about >= 0)
+    rows, columns = (seen | (packed.about == -2)).nonzero().unbind(1)
+    return rows, columns
 
 
-def pointer_accuracy(model: TowerLM, read: Read, packed: Packed) -> Tensor:
+def _next(packed: Packed, rows: Tensor, columns: Tensor) -> Tensor:
+    """Whether ``(N, V)`` a visual token shows what the next token is about."""
+    about = packed.about[rows, columns][:, None]
+    meant: Tensor = (packed.shown[rows] == about) & (about >= 0)
+    return meant
+
+
+def pointer_accuracy(read: Read, packed: Packed) -> Tensor:
     """Share of lessons in which exactly the right visual tokens score above one half."""
-    share: Tensor = ((_asked(model, read, packed) > 0) == packed.meant).all(1).float().mean()
+    share: Tensor = ((read.settled > 0) == packed.meant).all(1).float().mean()
     return share
-
-
-def _asked(model: TowerLM, read: Read, packed: Packed) -> Tensor:
-    """Scores ``(N, V)`` where the lessons ask."""
-    rows, columns = packed.asks.unbind(1)
-    scores: Tensor = model.pointer(read.plain, read.memory.offers)[rows, columns]
-    return scores
 
 
 def _which(scores: Tensor, meant: Tensor) -> Tensor:

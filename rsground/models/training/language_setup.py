@@ -29,6 +29,8 @@ from rsground.registry import load
 from rsground.types import Task
 
 GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
+JUDGE = ("judge_width", "judge_layers")
+"""What a recipe's ``model`` may say of a model that is gone on with."""
 _LEARNED_FROM = 800
 _CHECKED = 40
 
@@ -55,7 +57,7 @@ def begin(
     ]
     tokenizer = learn_vocabulary(heads, samples, int(text.get("vocabulary", 2048)))
     config = TowerLMConfig.from_pretrained(tower)
-    sizes = {key: value for key, value in text.items() if key != "vocabulary"}
+    sizes = {key: value for key, value in text.items() if key != "vocabulary" and key not in JUDGE}
     kind: Any = type(config.text_config)
     config.text_config = kind(
         vocab_size=-(-len(tokenizer) // 16) * 16,
@@ -66,30 +68,43 @@ def begin(
         **sizes,
     )
     config.numbers = list(number_ids(tokenizer).values())
+    config.update({key: text[key] for key in JUDGE if key in text})
     model = TowerLM(config)
     begin_language(model, lambda text: tokenizer(text, add_special_tokens=False)["input_ids"])
     load_state(model.tower, tower)
     return model, tokenizer
 
 
-def resume_from(folder: Path, tower: Path | None = None) -> tuple[TowerLM, Any]:
+def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tuple[TowerLM, Any]:
     """The model and tokenizer of a former stage: in the folder itself, or the backbone of the systems in it.
 
     Args:
         folder: what that stage wrote.
         tower: what a dense stage wrote, whose weights take the place of the model's own tower.
+        changes: to the model's configuration; parts that it did not have begin untaught.
 
     Raises:
         CheckpointError: the folder holds no model.
     """
-    homes = (folder, folder / "backbone", *sorted(folder.glob("*/backbone")))
-    home = next((each for each in homes if (each / "tokenizer.json").is_file()), None)
+    home = _home(folder)
     if home is None:
         raise CheckpointError("holds neither a model nor a system with one", folder)
-    model = TowerLM.from_pretrained(home, dtype=torch.float32)
+    model = TowerLM.from_pretrained(home, dtype=torch.float32, **changes)
+    if model.judge is not None and not TowerLMConfig.from_pretrained(home).judge_layers:
+        model.judge.begin()
     if tower is not None:
         load_state(model.tower, tower)
     return model, AutoTokenizer.from_pretrained(home)
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether a stage of the language side wrote the folder; a dense stage writes a tower alone."""
+    return _home(folder) is not None
+
+
+def _home(folder: Path) -> Path | None:
+    homes = (folder, folder / "backbone", *sorted(folder.glob("*/backbone")))
+    return next((each for each in homes if (each / "tokenizer.json").is_file()), None)
 
 
 def processor_of(model: TowerLM, tokenizer: Any) -> TowerLMProcessor:

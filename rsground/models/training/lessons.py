@@ -8,14 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from rsground.contracts import Head, Prompt
+from rsground.contracts import Head, Prompt, TokenHead
 from rsground.models.training.packing import Lesson
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 from rsground.models.training.vocabulary import blank
+from rsground.regions import hbb_of
 from rsground.types import Sample, Task
 
 ANSWER_MARK = "<answer>"
+_FOLLOWED = 8
+"""Most targets of an answer of which each is told where it is written."""
+_CLOSING = 2
+"""Tokens that may close a shorter answer where a longer one goes on; what differs earlier does not list its targets."""
 
 
 class Speller:
@@ -36,10 +41,27 @@ class Speller:
         """Tokens of an answer."""
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def lesson(self, prompt: Prompt, answer: str, targets: Sequence[int], sample: Sample) -> Lesson:
-        """One question; its answer is forced where the head brings it along."""
-        forced = prompt.answer is not None
-        return Lesson(self.question(prompt.text), self.answer(answer), tuple(targets), forced, sample)
+    def lesson(self, prompt: Prompt, answers: Sequence[str], targets: Sequence[int], sample: Sample) -> Lesson:
+        """One question; its answer is forced where the head brings it along.
+
+        Args:
+            prompt: what is asked.
+            answers: the answer last, and before it what it would be for the first one, two ... of several targets.
+            targets: numbers of the objects meant, in the order in which they are written.
+            sample: what it came from.
+        """
+        *firsts, whole = (self.answer(each) for each in answers)
+        ends = [_common(first, whole) for first in firsts]
+        apart = all(end >= len(first) - _CLOSING for end, first in zip(ends, firsts, strict=True))
+        followed = (*ends, len(whole)) if len(answers) == len(targets) and apart and sorted(ends) == ends else ()
+        return Lesson(self.question(prompt.text), whole, tuple(targets), followed, prompt.answer is not None, sample)
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two answers begin with alike."""
+    return next(
+        (at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +124,31 @@ class SceneLessons:
 
     def _lesson(self, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
         head, tasks = self.heads[number]
+        sample, targets = in_order(sample, targets)
         sample = replace(sample, task=tasks[int(self.rng.integers(len(tasks)))])
         view = blank(sample)
         prompt = head.prompt(replace(sample, targets=None), view)
         if prompt.answer is None and not self.chances.write:
             return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample, head=number)
-        return replace(self.speller.lesson(prompt, head.target(sample, view), targets, sample), head=number)
+        regions = sample.targets or ()
+        firsts = range(1, len(regions)) if len(regions) <= _FOLLOWED else ()
+        answers = [head.target(replace(sample, targets=regions[:count]), view) for count in firsts]
+        answers.append(head.target(sample, view))
+        lesson = replace(self.speller.lesson(prompt, answers, targets, sample), head=number)
+        return replace(lesson, ends=self._read_ends(head, lesson)) if isinstance(head, TokenHead) else lesson
+
+    def _read_ends(self, head: TokenHead, lesson: Lesson) -> tuple[int, ...]:
+        """Where states that are read no longer stand for a target: the k-th state token does for the k-th one."""
+        token = getattr(head, "state_token", None)
+        if token is None:
+            return (len(lesson.answer) + 1,) * (len(lesson.targets) == 1)
+        ident = self.speller.tokenizer.convert_tokens_to_ids(token)
+        ends = tuple(at + 2 for at, each in enumerate(lesson.answer) if each == ident)
+        return ends if len(ends) == len(lesson.targets) else ()
+
+
+def in_order(sample: Sample, targets: Sequence[int]) -> tuple[Sample, tuple[int, ...]]:
+    """Targets from left to right, so that there is one right answer and the next object can be known."""
+    regions = sample.targets or ()
+    order = sorted(range(len(regions)), key=lambda at: hbb_of(regions[at]) or (0.0,))
+    return replace(sample, targets=tuple(regions[at] for at in order)), tuple(targets[at] for at in order)

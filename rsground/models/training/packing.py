@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rsground.models.tower_lm import TowerLM
@@ -25,7 +26,9 @@ class Lesson:
     Attributes:
         prompt: its tokens, the answer mark last.
         answer: tokens of the right answer, without the end; empty where only the pointer is taught.
-        targets: numbers of the objects meant, as in the image's list of objects.
+        targets: numbers of the objects meant, as in the image's list of objects, in the order they are written.
+        ends: for each target, how many of the answer's tokens are written when it is; empty where that is not known.
+            One more where the states of what was written are read: then a token is about the object that it stands for.
         forced: whether the answer is given, not learned: its tokens are fed and nothing is asked.
         sample: what it came from, for heads that read states.
         head: number of the head that asks, among those trained together.
@@ -34,6 +37,7 @@ class Lesson:
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     targets: tuple[int, ...]
+    ends: tuple[int, ...] = ()
     forced: bool = False
     sample: Sample | None = None
     head: int = 0
@@ -48,8 +52,9 @@ class Packed:
         segment: ``(B, L)`` number of the lesson among all, -1 where none stands.
         place: ``(B, L)`` position within the lesson, from 0.
         labels: ``(B, L)`` the token to say next, -100 where nothing is asked.
-        asks: ``(N, 2)`` (image, column) of the answer marks (of the last token where the answer is forced).
-        starts: ``(N,)`` column of each answer's first token.
+        about: ``(B, L)`` number of the object that the next token is about; -1 where that is not said, -2 for none.
+        asks: ``(N, 2)`` (image, column) of the answer marks.
+        shown: ``(B, V)`` which object each visual token shows, -1 for none.
         meant: ``(N, V)`` whether a visual token shows what is meant.
         lessons: the N lessons.
     """
@@ -58,8 +63,9 @@ class Packed:
     segment: Tensor
     place: Tensor
     labels: Tensor
+    about: Tensor
     asks: Tensor
-    starts: Tensor
+    shown: Tensor
     meant: Tensor
     lessons: tuple[Lesson, ...]
 
@@ -78,20 +84,21 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
     segment = np.full_like(ids, -1)
     place = np.zeros_like(ids)
     labels = np.full_like(ids, -100)
+    about = np.full_like(ids, -1)
     asks: list[tuple[int, int]] = []
-    starts, meant = [], []
+    meant = []
     for row, lessons in enumerate(images):
         at = 0
         for lesson in lessons:
             text = (*lesson.prompt, *lesson.answer)
             stop = at + len(text)
-            mark = stop - 1 if lesson.forced else at + len(lesson.prompt) - 1
+            mark = at + len(lesson.prompt) - 1
             ids[row, at:stop], segment[row, at:stop] = text, len(asks)
             place[row, at:stop] = np.arange(len(text))
             if lesson.answer and not lesson.forced:
                 labels[row, mark:stop] = (*lesson.answer, end)
+            about[row, mark:stop] = _about(lesson)
             asks.append((row, mark))
-            starts.append(at + len(lesson.prompt))
             meant.append(torch.isin(shown[row], torch.tensor(lesson.targets, dtype=torch.long)))
             at = stop
     return Packed(
@@ -99,11 +106,23 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
         torch.from_numpy(segment),
         torch.from_numpy(place),
         torch.from_numpy(labels),
+        torch.from_numpy(about),
         torch.tensor(asks),
-        torch.tensor(starts),
+        torch.stack(list(shown)),
         torch.stack(meant) if meant else torch.zeros(0, visual_tokens, dtype=torch.bool),
         tuple(lesson for lessons in images for lesson in lessons),
     )
+
+
+def _about(lesson: Lesson) -> NDArray[np.int64]:
+    """What the mark and each token of an answer lead to: the object that is written next, -2 after the last."""
+    found = np.full(len(lesson.answer) + 1, -1, dtype=np.int64)
+    ends = lesson.ends or ((max(len(lesson.answer), 1),) if len(lesson.targets) == 1 else ())
+    for target, begin, end in zip(lesson.targets, (0, *ends), ends, strict=False):
+        found[begin:end] = target
+    if ends:
+        found[ends[-1] :] = -2
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,12 +132,17 @@ class Read:
     Attributes:
         memory: what it remembers of the V visual tokens.
         plain: ``(B, L, D)`` last-layer states of the words, after the final norm.
+        first: ``(N, V)`` the pointer's scores where the questions end, and settled: ``(N, V)`` the judge's.
+        scores: ``(B, L, V)`` how words score the visual tokens.
         words: ``(B, L, D)`` the same with what they point at; this is what heads read.
         weights: ``(B, L, V)`` how much each word points at each visual token.
     """
 
     memory: Memory
     plain: Tensor
+    first: Tensor
+    settled: Tensor
+    scores: Tensor
     words: Tensor
     weights: Tensor
 
@@ -139,7 +163,10 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     shown = torch.ones(tokens.shape[:2], dtype=torch.bool)
     memory = model.remembered(states[:, :visual], tokens, found.numbers, shown)
     plain = states[:, visual:]
-    return Read(memory, plain, *model.point(plain, memory))
+    rows, columns = packed.asks.unbind(1)
+    first, settled = model.settle(plain[rows, columns], memory, rows)
+    scores = model.scores(plain, memory, settled[packed.segment.clamp(min=0)])
+    return Read(memory, plain, first, settled, scores, *model.recall(plain, scores, memory))
 
 
 def _mask(packed: Packed, visual: int, dtype: torch.dtype) -> Tensor:

@@ -7,7 +7,16 @@ from pathlib import Path
 from rsground.errors import SuiteError
 from rsground.models.training.engine import train
 from rsground.models.training.language import LanguageModel, PackLessons
-from rsground.models.training.language_setup import begin, cached_facts, checker, heads_of, resume_from, save_model
+from rsground.models.training.language_setup import (
+    JUDGE,
+    begin,
+    cached_facts,
+    checker,
+    heads_of,
+    holds_model,
+    resume_from,
+    save_model,
+)
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book, unseen
@@ -19,8 +28,10 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         raise SuiteError("stage 'refer' starts from a taught tower: say init = \"the dense recipe\"")
     heads = heads_of(recipe.options.get("heads", ()))
     book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
-    if (init / "tokenizer.json").is_file():
-        model, tokenizer = resume_from(init)
+    if holds_model(init):
+        tower = recipe.options.get("tower")
+        changes = {key: recipe.model[key] for key in JUDGE if key in recipe.model}
+        model, tokenizer = resume_from(init, None if tower is None else Path(tower), **changes)
     else:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
     unseen_data = unseen(recipe.data)

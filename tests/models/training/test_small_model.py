@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import model, tokenizer
 
+from rsground.contracts import Prompt, TokenHead
 from rsground.models.tower_lm.tokenizer import NUMBERS, number_ids, runs
 from rsground.models.training.dense import normalised
 from rsground.models.training.language_losses import SoftNumbers, text_loss
 from rsground.models.training.language_setup import processor_of
+from rsground.models.training.lessons import Chances, SceneLessons, Speller, in_order
 from rsground.models.training.packing import Lesson, pack, run_packed
+from rsground.types import Generation, ImageRef, Prediction, Region, Sample, Task, View
 
 WORDS = tokenizer()
 QUESTIONS = [
@@ -29,13 +32,49 @@ def ids(text: str) -> tuple[int, ...]:
 
 
 def lessons(forced: bool = False) -> list[list[Lesson]]:
-    return [[Lesson((*ids(question), 3), ids(answer), (0,), forced) for question, answer in each] for each in QUESTIONS]
+    return [
+        [Lesson((*ids(question), 3), ids(answer), (0,), (), forced) for question, answer in each] for each in QUESTIONS
+    ]
 
 
-@pytest.fixture(scope="module")
-def parts() -> tuple[Any, Any, Any]:
+class StateHead(TokenHead):
+    """Answers as heads with [SEG] do."""
+
+    tasks = frozenset({Task.HBB})
+    special_tokens = ("[SEG]",)
+    state_token = "[SEG]"
+
+    def _ask(self, sample: Sample) -> str:
+        return sample.expression
+
+    def target(self, sample: Sample, view: View) -> str:
+        return f"where is {' and '.join(['[SEG]'] * len(sample.targets or ()))} it"
+
+    def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
+        return Prediction()
+
+    def loss(self, hidden: Any, samples: Any, views: Any) -> dict[str, Any]:
+        return {}
+
+
+class FewScenes:
+    """One image and three questions about one, two and no objects."""
+
+    expressions = ((("one", (2,)), ("two", (1, 0)), ("none", ())),)
+
+    def samples(self, at: int, task: Task) -> list[Sample]:
+        images = (ImageRef("a.png", 64, 64),)
+        boxes = [Region(hbb=(20.0 * number, 0.0, 20.0 * number + 9, 9.0)) for number in range(3)]
+        return [
+            Sample(f"{at}{text}", images, text, task, tuple(boxes[number] for number in meant))
+            for text, meant in self.expressions[at]
+        ]
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["no judge", "judge"])
+def parts(request: Any) -> tuple[Any, Any, Any]:
     """Model, pixels of two images and their facts."""
-    small = model(WORDS)
+    small = model(WORDS, judge_layers=request.param)
     images = np.random.default_rng(2).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
     with torch.no_grad():
         found = small.facts(normalised(torch.from_numpy(images)))
@@ -88,16 +127,107 @@ def test_what_is_asked_where(parts: tuple[Any, Any, Any]) -> None:
     visual = parts[0].config.visual_tokens
     shown = [torch.tensor([0, -1, 1, 0] + [-1] * (visual - 4))] * 2
     packed = pack(lessons(), shown, visual, WORDS.eos_token_id)
-    for lesson, (row, mark), start in zip(packed.lessons, packed.asks.tolist(), packed.starts.tolist(), strict=True):
+    for lesson, (row, mark) in zip(packed.lessons, packed.asks.tolist(), strict=True):
         assert packed.ids[row, mark] == 3, "the answer mark"
         assert packed.labels[row, mark : mark + len(lesson.answer) + 1].tolist() == [*lesson.answer, 2]
-        assert packed.ids[row, start : start + len(lesson.answer)].tolist() == list(lesson.answer)
+        assert packed.ids[row, mark + 1 : mark + 1 + len(lesson.answer)].tolist() == list(lesson.answer)
     assert int((packed.labels >= 0).sum()) == sum(len(each.answer) + 1 for each in packed.lessons)
     assert packed.meant[0].tolist() == [True, False, False, True] + [False] * (visual - 4)
     forced = pack(lessons(forced=True), shown, visual, WORDS.eos_token_id)
     assert (forced.labels == -100).all()
-    ends = [start + len(each.answer) - 1 for each, start in zip(forced.lessons, forced.starts.tolist(), strict=True)]
-    assert forced.asks[:, 1].tolist() == ends
+    assert torch.equal(forced.asks, packed.asks)
+    assert torch.equal(forced.about, packed.about)
+
+
+def test_what_the_words_of_an_answer_lead_to() -> None:
+    answers = [((4,), (), 3), ((4, 9, 2), (2, 5, 6), 6), ((4, 9), (), 3), ((), (), 1), ((7,), (), 0)]
+    given = [Lesson((8, 3), tuple(range(20, 20 + length)), targets, ends) for targets, ends, length in answers]
+    packed = pack([given], [torch.tensor([4, -1])], 2, WORDS.eos_token_id)
+    found = [packed.about[0][packed.segment[0] == number].tolist() for number in range(len(given))]
+    one, three, unknown, none, pointed = found
+    assert one == [-1, 4, 4, 4, -2]
+    assert three == [-1, 4, 4, 9, 9, 9, 2, -2]
+    assert unknown == [-1] * 5
+    assert none == [-1] * 3
+    assert pointed == [-1, 7]
+
+
+def test_the_order_of_the_questions_objects_is_theirs_from_left_to_right() -> None:
+    boxes = [(70.0, 5.0, 90.0, 20.0), (10.0, 40.0, 30.0, 60.0), (40.0, 1.0, 60.0, 9.0)]
+    regions = tuple(Region(hbb=box) for box in boxes)
+    sample = Sample("a", (ImageRef("a.png", 100, 100),), "all ships", Task.HBB, regions)
+    found, numbers = in_order(sample, (5, 6, 7))
+    assert numbers == (6, 7, 5)
+    assert [region.hbb for region in found.targets or ()] == [boxes[1], boxes[2], boxes[0]]
+
+
+def test_where_the_objects_of_an_answer_end() -> None:
+    speller = Speller(WORDS)
+    answers = ["[10, 20, 30, 40]", "[10, 20, 30, 40], [50, 60, 70, 80]"]
+    lesson = speller.lesson(Prompt("all ships"), answers, (3, 1), None)  # type: ignore[arg-type]
+    first, second = lesson.ends
+    assert second == len(lesson.answer)
+    assert "40" in WORDS.decode(lesson.answer[:first])
+    assert "50" not in WORDS.decode(lesson.answer[:first])
+    grids = ["0 *32\n1 *4| 0 *28", "1 *32\n0 *4| 1 *28"]  # one grid of both, which lists nothing
+    assert speller.lesson(Prompt("all ships"), grids, (3, 1), None).ends == ()  # type: ignore[arg-type]
+
+
+def test_the_state_of_a_token_stands_for_its_own_object() -> None:
+    scenes = FewScenes()
+    lessons = SceneLessons(scenes, [(StateHead(), (Task.HBB,))], Speller(WORDS), Chances(each=3))  # type: ignore[arg-type]
+    for lesson in lessons[0][1]:
+        state = WORDS.convert_tokens_to_ids("[SEG]")
+        packed = pack([[lesson]], [torch.tensor(lesson.targets)], len(lesson.targets), WORDS.eos_token_id)
+        fed, about = packed.ids[0].tolist(), packed.about[0].tolist()
+        assert [each for token, each in zip(fed, about, strict=True) if token == state] == list(lesson.targets)
+
+
+@torch.no_grad()
+def test_a_judge_that_says_nothing_leaves_the_pointer_alone(parts: tuple[Any, Any, Any]) -> None:
+    small, _, found = parts
+    visual = small.config.visual_tokens
+    packed = pack(lessons(), [torch.full((visual,), -1)] * 2, visual, WORDS.eos_token_id)
+    read = run_packed(small, found, packed)
+    if small.judge is None:
+        assert read.settled is read.first
+        return
+    assert (read.settled - read.first).abs().max() > 1e-3
+    verdict = small.judge.verdict
+    kept = [each.clone() for each in (verdict.weight, verdict.bias)]
+    verdict.weight.zero_()
+    verdict.bias.zero_()
+    silent = run_packed(small, found, packed)
+    verdict.weight.copy_(kept[0])
+    verdict.bias.copy_(kept[1])
+    torch.testing.assert_close(silent.settled, silent.first)
+
+
+@torch.no_grad()
+def test_what_is_settled_stays_through_an_answer(parts: tuple[Any, Any, Any]) -> None:
+    """An answer word by word, from the cache, says what the whole says at once."""
+    small, images, _ = parts
+    inputs = processor_of(small, WORDS)(
+        text="<image>Where is the large white ship<answer>[12, 40, 300, 999]", images=[images[0]], return_tensors="pt"
+    )
+    whole = small(**inputs).logits[0]
+    mark = int((inputs["input_ids"][0] == 3).nonzero()[-1])
+    step = small(
+        input_ids=inputs["input_ids"][:, : mark + 1],
+        pixel_values=inputs["pixel_values"],
+        attention_mask=inputs["attention_mask"][:, : mark + 1],
+        use_cache=True,
+    )
+    said = [step.logits[0, -1]]
+    for at in range(mark + 1, inputs["input_ids"].shape[1]):
+        step = small(
+            input_ids=inputs["input_ids"][:, at : at + 1],
+            attention_mask=inputs["attention_mask"][:, : at + 1],
+            past_key_values=step.past_key_values,
+            use_cache=True,
+        )
+        said.append(step.logits[0, -1])
+    torch.testing.assert_close(torch.stack(said), whole[mark:], rtol=1e-4, atol=2e-3)
 
 
 def test_soft_numbers_forgive_neighbours() -> None:

@@ -192,6 +192,23 @@ class Sam2Segmenter(Segmenter):
             logits, quality = module.decode(features.pyramid, sparse, dense, multimask=multimask)
         return logits.float(), quality.float()
 
+    def box_embeddings(self, boxes: Tensor | ArrayLike, size: tuple[int, int]) -> Tensor:
+        """Boxes as one embedding each, ``(N, C)``: the sum of the embeddings of two corners.
+
+        What a head may be taught to say; a model answers it as well as it was trained to (the small one was, released
+        ones were not).
+
+        Args:
+            boxes: ``(N, 4)`` x1, y1, x2, y2 in pixels of the original image.
+            size: (H, W) of that image.
+        """
+        given = self._tensor("boxes", boxes, (None, 4))
+        assert given is not None
+        with torch.no_grad():
+            corners = self.module.sparse(len(given), self._square(given, size), None, None, None)[:, :2]
+        summed: Tensor = corners.sum(1)
+        return summed
+
     def upscale(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """``(N, h, w)`` logits → ``(N, H, W)`` logits of an image of that size, bilinear."""
         if not len(logits):

@@ -25,7 +25,7 @@ from rsground.regions import quad_of, region_from_mask
 from rsground.types import Generation, Issue, Prediction, Region, Sample, Task, View
 from rsground_segtoken.geopixel import wording
 from rsground_segtoken.geopixel.decoding import decode_masks, embedding_decoder, upscale
-from rsground_segtoken.geopixel.losses import mask_bce, mask_dice
+from rsground_segtoken.geopixel.losses import guide, mask_bce, mask_dice
 from rsground_segtoken.geopixel.projection import Projection, load_projection, stored_widths
 from rsground_segtoken.geopixel.targets import annotated, description, target_masks
 
@@ -48,7 +48,9 @@ class GeoPixelHead(nn.Module, TokenHead):
             evaluates; the loss never does.
         loss_size: longer side of the masks the loss is taken on, in pixels; None for the image's own resolution, as
             published. Targets are then averaged by area.
-        bce_weight, dice_weight: as published, beside a text loss of weight 1.
+        bce_weight, dice_weight: as published, beside a text loss of weight 1; both 0 decode nothing.
+        guide_weight: of the distance to the embedding that the segmenter itself makes of the target's box; ours, 0 as
+            published. For segmenters with ``box_embeddings`` that were trained on such, as the small SAM 2 was.
         keep_features: images whose features are kept, by ``view.meta["uri"]``; 0 keeps none.
 
     The mask decoder is trained and belongs to the segmenter: :meth:`trainable` names what an optimiser needs.
@@ -69,13 +71,14 @@ class GeoPixelHead(nn.Module, TokenHead):
         loss_size: int | None = None,
         bce_weight: float = 2.0,
         dice_weight: float = 0.5,
+        guide_weight: float = 0.0,
         keep_features: int = 8,
     ) -> None:
         super().__init__()
         if loss_size is not None and loss_size < 1:
             raise ShapeError(f"option 'loss_size' must be at least 1 pixel or None, got {loss_size}")
         self.stability_fallback, self.loss_size, self.keep_features = stability_fallback, loss_size, keep_features
-        self.bce_weight, self.dice_weight = bce_weight, dice_weight
+        self.bce_weight, self.dice_weight, self.guide_weight = bce_weight, dice_weight, guide_weight
         self.token_ids: Mapping[str, int] = {}
         self.text_hidden_fcs: Projection | None = None
         self._features: OrderedDict[Any, Any] = OrderedDict()
@@ -148,7 +151,7 @@ class GeoPixelHead(nn.Module, TokenHead):
         return wording.description_grammar() if sample.task is Task.GCG else wording.referring_grammar()
 
     def loss(self, hidden: Sequence[Any], samples: Sequence[Sample], views: Sequence[View]) -> Mapping[str, Any]:
-        """Weighted ``bce`` and ``dice``, each the mean over all masks of the batch; 0 where there is none.
+        """Weighted ``bce``, ``dice`` and ``guide``, each the mean over all masks of the batch; 0 where there is none.
 
         Args:
             hidden: per sample ``(K, D)``, the states at the K [SEG] of the right answer.
@@ -156,9 +159,9 @@ class GeoPixelHead(nn.Module, TokenHead):
             views: what the model saw; masks live in the image that tiles were cut from.
 
         Raises:
-            ContractError: a sample has another number of [SEG] than states.
+            ContractError: a sample has another number of [SEG] than states, or the segmenter embeds no boxes.
         """
-        bce, dice = [], []
+        found: dict[str, list[Tensor]] = {name: [] for name, weight in self._weights() if weight}
         for states, sample, view in zip(hidden, samples, views, strict=True):
             seen = view.source
             wanted = target_masks(sample, seen)
@@ -166,15 +169,22 @@ class GeoPixelHead(nn.Module, TokenHead):
                 raise ContractError(
                     f"the answer to sample {sample.id!r} has {len(wanted)} {wording.SEG}, got {len(states)} states"
                 )
-            if len(wanted):
-                logits = decode_masks(embedding_decoder(self.segmenter), self.features(seen), self.project(states))
+            if not len(wanted):
+                continue
+            prompts = self.project(states)
+            if "guide" in found:
+                found["guide"].append(guide(prompts, wanted, self.segmenter))
+            if "bce" in found or "dice" in found:
+                logits = decode_masks(embedding_decoder(self.segmenter), self.features(seen), prompts)
                 logits, truth = self._at_loss_size(logits, wanted)
-                bce.append(mask_bce(logits, truth))
-                dice.append(mask_dice(logits, truth))
-        if not bce:
-            nothing = sum(parameter.sum() * 0.0 for parameter in self._projection().parameters())
-            return {"bce": nothing, "dice": nothing}
-        return {"bce": self.bce_weight * torch.cat(bce).mean(), "dice": self.dice_weight * torch.cat(dice).mean()}
+                for name, loss in (("bce", mask_bce), ("dice", mask_dice)):
+                    found.get(name, []).append(loss(logits, truth))
+        nothing = sum(parameter.sum() * 0.0 for parameter in self._projection().parameters())
+        weights = dict(self._weights())
+        return {name: weights[name] * torch.cat(each).mean() if each else nothing for name, each in found.items()}
+
+    def _weights(self) -> tuple[tuple[str, float], ...]:
+        return ("bce", self.bce_weight), ("dice", self.dice_weight), ("guide", self.guide_weight)
 
     def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         """The answer in the original image's pixels; masks are decoded in the image that tiles were cut from."""
