@@ -11,6 +11,8 @@ from rsground.types import Generation
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from rsground.contracts import TokenHead
+
 
 def positions(token_ids: Sequence[int] | None, token_id: int) -> tuple[int, ...]:
     """Places of a token in a sequence, in order; none where there are no ids."""
@@ -49,3 +51,14 @@ def states_at(generation: Generation, token_id: int) -> Tensor | None:
     rows = [place for place in positions(generation.token_ids, token_id) if place < len(generation.hidden)]
     found: Tensor = generation.hidden[rows]
     return found
+
+
+def rows_read(head: TokenHead, ids: Tensor) -> Tensor:
+    """Which of an answer's tokens ``(T,)`` a head reads: all (``head.states == "answer"``), or those of its token.
+
+    The token is ``head.state_token``, else the first of ``head.special_tokens``; its id is in ``head.token_ids``.
+    """
+    if getattr(head, "states", "") == "answer":
+        return ids >= 0
+    token = getattr(head, "state_token", None) or head.special_tokens[0]
+    return ids == head.token_ids[token]  # type: ignore[attr-defined,no-any-return]

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from rsground.models.tower_lm.config import TowerLMConfig
-from rsground.models.tower_lm.tower import STRIDE, Dense
+from rsground.models.tower_lm.tower import Dense
 
 NUMBERS = 17
 """x1, y1, x2, y2, centre x, y, width, height, four corners x, y clockwise from the upper left one, angle."""
@@ -154,6 +154,3 @@ class FactsEmbedding(nn.Module):
 def token_boxes(found: Facts, height: int, width: int) -> Tensor:
     """``(B, V, 4)`` boxes, in pixels of a view of that size, that the visual tokens stand for."""
     return found.numbers[..., :4] * found.numbers.new_tensor([width, height, width, height])
-
-
-__all__ = ["NUMBERS", "STRIDE", "Facts", "FactsEmbedding", "code", "facts", "token_boxes"]

@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from rsground.contracts import Head, TokenHead
+from rsground.models.tokens import rows_read
 from rsground.models.tower_lm import TowerLM
 from rsground.models.tower_lm.facts import Facts
 from rsground.models.training.fact_cache import FactCache
@@ -108,14 +109,6 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
             fed = read.words[row, mark + 1 : mark + 1 + len(lesson.answer)]
             samples.append(lesson.sample)
             views.append(seen[row])
-            hidden.append(fed[_wanted(head, lesson)])
+            hidden.append(fed[rows_read(head, torch.tensor(lesson.answer, dtype=torch.long))])
         made = head.loss(hidden, samples, views) if samples else {}
         return {f"loss_{number}_{name}": value for name, value in made.items()}
-
-
-def _wanted(head: TokenHead, lesson: Lesson) -> list[int]:
-    """Which of an answer's tokens a head reads: all, or those of its state token."""
-    if getattr(head, "states", "") == "answer":
-        return list(range(len(lesson.answer)))
-    token = head.token_ids[head.state_token]  # type: ignore[attr-defined]
-    return [at for at, ident in enumerate(lesson.answer) if ident == token]

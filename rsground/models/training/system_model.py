@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from rsground.contracts import Head, TokenHead
 from rsground.errors import ContractError, SuiteError
 from rsground.models.backbone import TransformersBackbone
 from rsground.models.teaching import Taught
+from rsground.models.tokens import rows_read
 from rsground.models.training.sample_stream import Pair
 
 
@@ -132,17 +132,6 @@ def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> 
         if pair.reads:
             read.hidden.append(states[rows_read(head, ids)])
             read.pairs.append(pair)
-
-
-def rows_read(head: TokenHead, ids: Tensor) -> Tensor:
-    """Which of an answer's tokens ``(T,)`` a head reads: all (``head.states == "answer"``), or those of its token.
-
-    The token is ``head.state_token``, else the first of ``head.special_tokens``; its id is in ``head.token_ids``.
-    """
-    if getattr(head, "states", "") == "answer":
-        return torch.ones_like(ids, dtype=torch.bool)
-    token = getattr(head, "state_token", None) or head.special_tokens[0]
-    return ids == head.token_ids[token]  # type: ignore[attr-defined,no-any-return]
 
 
 def _choose(model: SystemModel, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
