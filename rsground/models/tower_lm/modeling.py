@@ -66,8 +66,10 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.language_model.set_output_embeddings(value)
 
     def facts(self, pixel_values: Tensor) -> Facts:
-        """What the tower tells of ``(B, 3, S, S)`` normalised pixels."""
-        return facts(self.tower(pixel_values), self.config.objects, self.config.grid)
+        """What the tower tells of ``(B, 3, S, S)`` normalised pixels; equal images are looked at once."""
+        rows, copies = _distinct(pixel_values)
+        found = facts(self.tower(pixel_values[rows]), self.config.objects, self.config.grid)
+        return found if len(rows) == len(copies) else found.select(torch.tensor(copies, device=pixel_values.device))
 
     def pyramid(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16 and 32: ``dense_width`` channels, then four times ``fpn_width``."""
@@ -186,6 +188,18 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         last = places.masked_fill(~shown, 0).amax(1, keepdim=True)
         mask = seen(shown, mask.bool(), embeds.dtype)
         return embeds, mask, torch.where(shown, last, places), (numbers, shown)
+
+
+def _distinct(images: Tensor) -> tuple[list[int], list[int]]:
+    """Rows of the images that differ from all before them, and for each image which of those it equals."""
+    rows: list[int] = []
+    copies: list[int] = []
+    for at, image in enumerate(images):
+        same = (number for number, row in enumerate(rows) if torch.equal(images[row], image))
+        copies.append(next(same, len(rows)))
+        if copies[-1] == len(rows):
+            rows.append(at)
+    return rows, copies
 
 
 def seen(shown: Tensor, real: Tensor, dtype: torch.dtype) -> Tensor:

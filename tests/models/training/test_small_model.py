@@ -204,6 +204,19 @@ def test_a_judge_that_says_nothing_leaves_the_pointer_alone(parts: tuple[Any, An
 
 
 @torch.no_grad()
+def test_equal_images_are_looked_at_once(parts: tuple[Any, Any, Any]) -> None:
+    small, images, found = parts
+    looked = []
+    hook = small.tower.register_forward_pre_hook(lambda module, given: looked.append(len(given[0])))
+    again = small.facts(normalised(torch.from_numpy(images[[0, 1, 1, 0, 1]])))
+    hook.remove()
+    assert looked == [2]
+    for name in ("numbers", "told", "features"):
+        wanted = getattr(found, name)[[0, 1, 1, 0, 1]]
+        torch.testing.assert_close(getattr(again, name), wanted, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
 def test_what_is_settled_stays_through_an_answer(parts: tuple[Any, Any, Any]) -> None:
     """An answer word by word, from the cache, says what the whole says at once."""
     small, images, _ = parts
