@@ -61,6 +61,7 @@ class TokenGrammar:
         self._endings = Endings(grammar, vocabulary, self._steps)
         self._memo: dict[tuple[Place, bool], Ids] = {}
         self._memo_size = 0
+        self._longer: dict[int, dict[int, bytes]] = {}
         start = self.start()
         if not self._endings.has(start.place) and not len(self._base(start)):
             text = grammar.completion(start.place.rule)
@@ -94,8 +95,9 @@ class TokenGrammar:
         """
         found = self._base(state)
         if self.canonical and state.last is not None and 1 < len(found) <= _CANONICAL_AMONG:
-            kept = [token for token in found.tolist() if not self._is_one(state.last, token)]
-            if kept:
+            joined = self._joined(state.last)
+            kept = [token for token in found.tolist() if token not in joined or not self._is_one(state.last, token)]
+            if 0 < len(kept) < len(found):
                 found = np.array(kept, np.int64)
         return np.union1d(found, self._ends) if self.is_accepting(state) else found
 
@@ -203,10 +205,20 @@ class TokenGrammar:
 
     def _is_one(self, last: int, token: int) -> bool:
         """Whether two tokens in a row are what the tokenizer writes as one."""
-        if last in self.vocabulary.special or token in self.vocabulary.special:
-            return False
-        both = self.vocabulary.texts[last] + self.vocabulary.texts[token]
-        return both in self.vocabulary.ids and self.vocabulary.canonical(both) != (last, token)
+        both = self._joined(last).get(token)
+        return both is not None and self.vocabulary.canonical(both) != (last, token)
+
+    def _joined(self, last: int) -> dict[int, bytes]:
+        """The tokens that make the text of another token after this one, with that text."""
+        found = self._longer.get(last)
+        if found is None:
+            found = self._longer[last] = {}
+            text, special = self.vocabulary.texts[last], self.vocabulary.special
+            node = None if last in special else self.vocabulary.root.find(text)
+            for both in () if node is None else node.texts[node.low : node.high]:
+                rests = self.vocabulary.ids.get(both[len(text) :], ())
+                found.update({token: both for token in rests if token not in special})
+        return found
 
     def _forced_text(self, state: TokenState, ids: Ids) -> tuple[int, ...]:
         """Tokens of the text that must follow, as far as no longer token could stand in their place."""

@@ -98,6 +98,24 @@ def test_any_walk_ends_in_a_valid_answer(name: str, kind: str, seed: int) -> Non
 
 
 @pytest.mark.parametrize(("name", "kind"), PAIRS)
+def test_no_two_tokens_that_a_tokenizer_writes_as_one(name: str, kind: str) -> None:
+    """By definition, token by token: the two texts are one token's, and no tokenizer cuts that text in these two."""
+    automaton, free = tokens(name, kind), tokens(name, kind, canonical=False)
+    words = automaton.vocabulary
+    for state in walk(automaton, np.random.default_rng(7), 25):
+        offered = set(free.allowed(state).tolist()) - words.ends
+        if state.last is None or state.last in words.special or not 1 < len(offered) <= 1024:
+            continue
+        split = {
+            token
+            for token in offered - words.special
+            if (both := words.texts[state.last] + words.texts[token]) in words.ids
+            and words.canonical(both) != (state.last, token)
+        }
+        assert set(automaton.allowed(state).tolist()) - words.ends == (offered - split or offered)
+
+
+@pytest.mark.parametrize(("name", "kind"), PAIRS)
 def test_forced_tokens_say_what_every_answer_says(name: str, kind: str) -> None:
     automaton = tokens(name, kind)
     strict = tokens(name, kind, force="tokens")
