@@ -106,8 +106,14 @@ def dense_losses(dense: Dense, targets: DenseTargets) -> dict[str, Tensor]:
         "loss_heat": heat_loss(dense.heat, targets.heat),
         "loss_edges": F.smooth_l1_loss(edges, targets.edges, beta=0.1) + 0.5 * iou_loss(edges, targets.edges),
         "loss_oriented": F.smooth_l1_loss(oriented, targets.oriented, beta=0.1),
-        "loss_colour": 0.3 * F.cross_entropy(colours, targets.colours, ignore_index=-1),
+        "loss_colour": 0.3 * colour_loss(colours, targets.colours),
     }
+
+
+def colour_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy over the ``(M,)`` cells whose colour is told (not -1); 0 where none is."""
+    total = F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
+    return total / (wanted >= 0).sum().clamp(min=1)
 
 
 def heat_loss(logits: Tensor, wanted: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from rsground.models.tower_lm import TowerLMConfig
 from rsground.models.tower_lm.facts import facts
 from rsground.models.tower_lm.tower import Dense
-from rsground.models.training.dense import collate, dense_losses, turned
+from rsground.models.training.dense import collate, colour_loss, dense_losses, turned
 from rsground.models.training.dense_targets import dense_targets
 from rsground.models.training.objects import Objects, stack_objects
 
@@ -87,6 +87,18 @@ def test_losses_grow_with_the_error() -> None:
     dense, other = perfect(objects), perfect(some_objects(seed=9))
     right, wrong = dense_losses(dense, targets), dense_losses(other, targets)
     assert all(float(wrong[name]) > float(right[name]) for name in right)
+
+
+def test_colours_that_nobody_tells_cost_nothing() -> None:
+    """Sets of real images have none; torch's own mean over nothing is nan."""
+    logits = torch.randn(4, 3, requires_grad=True)
+    none = colour_loss(logits, torch.full((4,), -1))
+    none.backward()
+    assert none.item() == 0
+    assert not logits.grad.any()  # type: ignore[union-attr]
+    some = torch.tensor([2, -1, 0, -1])
+    wanted = torch.nn.functional.cross_entropy(logits[[0, 2]], some[[0, 2]])
+    torch.testing.assert_close(colour_loss(logits, some), wanted)
 
 
 def test_image_without_objects() -> None:
