@@ -28,7 +28,7 @@ class TestPlugin(PluginConformance):
 
 
 def test_the_systems_are_registered() -> None:
-    assert {"geoground", "box-mask", "georsmllm"} <= set(SYSTEMS)
+    assert {"geoground", "box-mask", "georsmllm", "geopixel"} <= set(SYSTEMS)
     assert {f"tiny/{name}" for name in SYSTEMS} <= set(registry().offers("system"))
 
 
