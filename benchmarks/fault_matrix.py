@@ -80,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=40, help="samples of each run (40)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     args = parser.parse_args(argv)
+    if unknown := set(args.faults) - set(FAULTS):
+        parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         os.environ["RSGROUND_ENVS"] = str(root / "environments")
