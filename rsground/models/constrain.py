@@ -96,7 +96,8 @@ class TokenGrammar:
         found = self._base(state)
         if self.canonical and state.last is not None and 1 < len(found) <= _CANONICAL_AMONG:
             joined = self._joined(state.last)
-            kept = [token for token in found.tolist() if token not in joined or not self._is_one(state.last, token)]
+            cut = self.vocabulary.canonical
+            kept = [at for at in found.tolist() if at not in joined or cut(joined[at]) == (state.last, at)]
             if 0 < len(kept) < len(found):
                 found = np.array(kept, np.int64)
         return np.union1d(found, self._ends) if self.is_accepting(state) else found
@@ -203,13 +204,8 @@ class TokenGrammar:
         rule = self.grammar.step(place.rule, char)
         return None if rule is None else Place(rule, b"")
 
-    def _is_one(self, last: int, token: int) -> bool:
-        """Whether two tokens in a row are what the tokenizer writes as one."""
-        both = self._joined(last).get(token)
-        return both is not None and self.vocabulary.canonical(both) != (last, token)
-
     def _joined(self, last: int) -> dict[int, bytes]:
-        """The tokens that make the text of another token after this one, with that text."""
+        """The tokens that make the text of another token after this one, with that text; special ones never do."""
         found = self._longer.get(last)
         if found is None:
             found = self._longer[last] = {}

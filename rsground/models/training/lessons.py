@@ -131,13 +131,14 @@ class SceneLessons:
         if prompt.answer is None and not self.chances.write:
             return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample, head=number)
         regions = sample.targets or ()
-        firsts = range(1, len(regions)) if len(regions) <= _FOLLOWED else ()
+        reads = isinstance(head, TokenHead)  # which says itself where its targets are
+        firsts = range(1, len(regions)) if not reads and len(regions) <= _FOLLOWED else ()
         answers = [head.target(replace(sample, targets=regions[:count]), view) for count in firsts]
         answers.append(head.target(sample, view))
         lesson = replace(self.speller.lesson(prompt, answers, targets, sample), head=number)
-        return replace(lesson, ends=self._read_ends(head, lesson)) if isinstance(head, TokenHead) else lesson
+        return replace(lesson, ends=self._read_ends(head, lesson)) if reads else lesson
 
-    def _read_ends(self, head: TokenHead, lesson: Lesson) -> tuple[int, ...]:
+    def _read_ends(self, head: Head, lesson: Lesson) -> tuple[int, ...]:
         """Where states that are read no longer stand for a target: the k-th state token does for the k-th one."""
         token = getattr(head, "state_token", None)
         if token is None:

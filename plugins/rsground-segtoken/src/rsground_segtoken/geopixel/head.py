@@ -161,7 +161,8 @@ class GeoPixelHead(nn.Module, TokenHead):
         Raises:
             ContractError: a sample has another number of [SEG] than states, or the segmenter embeds no boxes.
         """
-        found: dict[str, list[Tensor]] = {name: [] for name, weight in self._weights() if weight}
+        weights = {"bce": self.bce_weight, "dice": self.dice_weight, "guide": self.guide_weight}
+        found: dict[str, list[Tensor]] = {name: [] for name, weight in weights.items() if weight}
         for states, sample, view in zip(hidden, samples, views, strict=True):
             seen = view.source
             wanted = target_masks(sample, seen)
@@ -178,13 +179,10 @@ class GeoPixelHead(nn.Module, TokenHead):
                 logits = decode_masks(embedding_decoder(self.segmenter), self.features(seen), prompts)
                 logits, truth = self._at_loss_size(logits, wanted)
                 for name, loss in (("bce", mask_bce), ("dice", mask_dice)):
-                    found.get(name, []).append(loss(logits, truth))
+                    if name in found:
+                        found[name].append(loss(logits, truth))
         nothing = sum(parameter.sum() * 0.0 for parameter in self._projection().parameters())
-        weights = dict(self._weights())
         return {name: weights[name] * torch.cat(each).mean() if each else nothing for name, each in found.items()}
-
-    def _weights(self) -> tuple[tuple[str, float], ...]:
-        return ("bce", self.bce_weight), ("dice", self.dice_weight), ("guide", self.guide_weight)
 
     def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         """The answer in the original image's pixels; masks are decoded in the image that tiles were cut from."""
