@@ -92,6 +92,14 @@ def test_memory_goes_through_the_cache_column_by_column() -> None:
     )
     cache = DynamicCache()
     names = [field.name for field in fields(whole)]
-    parts = [Memory(*(getattr(whole, name)[:, a:b] for name in names)).through(cache, 2) for a, b in ((0, 4), (4, 6))]
+    first, second = (Memory(*(getattr(whole, name)[:, a:b] for name in names)) for a, b in ((0, 4), (4, 6)))
+    assert first.after(None, 2) is first
+    assert first.after(cache, 2) is first
+    first.into(None, 2)
+    first.into(cache, 2)
+    found = second.after(cache, 2)
+    second.into(cache, 2)
     for name in names:
-        torch.testing.assert_close(getattr(parts[1], name), getattr(whole, name))
+        torch.testing.assert_close(getattr(found, name), getattr(whole, name))
+    later = Memory(*(getattr(whole, name)[:, :0] for name in names)).after(cache, 2)
+    torch.testing.assert_close(later.numbers, whole.numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from rsground.models.tower_lm.config import TowerLMConfig
 from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
 from rsground.models.tower_lm.judge import Judge
+from rsground.models.tower_lm.ledger import Ledger
 from rsground.models.tower_lm.recall import Memory, Pointer, Recall
 from rsground.models.tower_lm.tower import Tower
 
@@ -40,12 +42,15 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.pointer = Pointer(text.hidden_size)
         judged = config.judge_layers > 0
         self.judge = Judge(text.hidden_size, config.judge_width, config.judge_layers) if judged else None
+        self.ledger = Ledger(text.hidden_size) if config.ledger else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
         nn.init.zeros_(self.recall.brings.weight)
         nn.init.constant_(self.recall.copies.bias, -2.0)
         if self.judge is not None:
             self.judge.begin()
+        if self.ledger is not None:
+            self.ledger.begin()
 
     def get_input_embeddings(self) -> nn.Module:
         """The token table."""
@@ -117,12 +122,19 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         memory = self.remembered(states, inputs_embeds, *(kept or self._nothing(inputs_embeds)))
         if self.judge is not None and kept is not None and input_ids is not None:
             memory = replace(memory, settled=self._settled(states, memory, input_ids))
-        memory = memory.through(output.past_key_values, self.config.text_config.num_hidden_layers)
+        cache, layers = output.past_key_values, self.config.text_config.num_hidden_layers
+        every = memory.after(cache, layers)
+        written = None
+        if self.ledger is not None:
+            answering = self._answering(memory, every, input_ids)
+            written, numbers = self.ledger.follow(states, every, answering, partial(self._weights, every))
+            memory = replace(memory, numbers=memory.numbers + numbers)
+        memory.into(cache, layers)
         last = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        words, weights = self.point(states[:, last], memory, memory.settled[:, None])
+        words, weights = self.point(states[:, last], every, written if written is None else written[:, last])
         return CausalLMOutputWithPast(
-            logits=self.say(words, weights, memory.numbers),
-            past_key_values=output.past_key_values,
+            logits=self.say(words, weights, every.numbers),
+            past_key_values=cache,
             hidden_states=output.hidden_states,
             attentions=output.attentions,
         )
@@ -138,15 +150,39 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
             return scores, scores
         return scores, self.judge(questions, memory.offers, scores, memory.shown, rows)
 
-    def scores(self, states: Tensor, memory: Memory, settled: Tensor) -> Tensor:
-        """How words ``(B, T, D)`` score the columns, for what is settled ``(B, T or 1, L)``; zero means "none"."""
-        scores: Tensor = self.pointer(states, memory.offers)
-        return scores if self.judge is None else scores + self.judge.lean(states) * settled
+    def scores(self, states: Tensor, memory: Memory, settled: Tensor, written: Tensor | None) -> Tensor:
+        """How words ``(B, T, D)`` score the columns; zero means "none".
 
-    def point(self, states: Tensor, memory: Memory, settled: Tensor) -> tuple[Tensor, Tensor]:
+        Args:
+            states: of the words.
+            memory: the columns.
+            settled: ``(B, T or 1, L)`` what their question means.
+            written: ``(B, T, L)`` bool, whether the column shows an object written before; None for "none was".
+        """
+        scores: Tensor = self.pointer(states, memory.offers)
+        if self.judge is not None:
+            scores = scores + self.judge.lean(states) * settled
+        if self.ledger is not None and written is not None:
+            scores = scores - self.ledger.less(states) * written
+        return scores
+
+    def point(self, states: Tensor, memory: Memory, written: Tensor | None) -> tuple[Tensor, Tensor]:
         """States of words with what they point at, and how much they point at each column."""
-        found: tuple[Tensor, Tensor] = self.recall(states, self.scores(states, memory, settled), memory)
+        scores = self.scores(states, memory, memory.settled[:, None], written)
+        found: tuple[Tensor, Tensor] = self.recall(states, scores, memory)
         return found
+
+    def _weights(self, memory: Memory, states: Tensor, written: Tensor) -> Tensor:
+        return self.point(states, memory, written)[1]
+
+    def _answering(self, own: Memory, every: Memory, ids: Tensor | None) -> Tensor:
+        """Which ``(B, T)`` new words belong to answers: those after the last answer mark, and all later ones."""
+        if every is not own or ids is None:
+            return torch.full(own.shown.shape, every is not own, device=own.shown.device)
+        marks = (ids == self.config.answer_token_index).int()
+        before = marks.flip(1).cumsum(1).flip(1)  # marks here and after
+        answering: Tensor = (before == 0) & (marks.sum(1, keepdim=True) > 0)
+        return answering
 
     def _settled(self, states: Tensor, memory: Memory, ids: Tensor) -> Tensor:
         """What the question of each row means: the one that its last answer mark ends, or that ends the row."""

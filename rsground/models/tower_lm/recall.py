@@ -32,7 +32,8 @@ class Memory:
     Attributes:
         offers: ``(B, L, D)`` what the pointer compares with.
         tokens: ``(B, L, D)`` visual tokens as they were embedded.
-        numbers: ``(B, L, 17)``, see :class:`rsground.models.tower_lm.facts.Facts`.
+        numbers: ``(B, L, 17)``, see :class:`rsground.models.tower_lm.facts.Facts`; words have those of the object that
+            they complete, see :class:`rsground.models.tower_lm.ledger.Ledger`, or zero.
         shown: ``(B, L)`` bool, whether the column is a visual token.
         settled: ``(B, L)`` scores of what the question means, see :class:`rsground.models.tower_lm.judge.Judge`.
     """
@@ -43,17 +44,26 @@ class Memory:
     shown: Tensor
     settled: Tensor
 
-    def through(self, cache: Any, layers: int) -> Memory:
-        """All columns so far: those in the cache, then these, which are added to it; ``layers`` are the model's own."""
-        if cache is None:
+    def after(self, cache: Any, layers: int) -> Memory:
+        """All columns so far: those in the cache, then these; ``layers`` are the model's own."""
+        if cache is None or len(cache.layers) <= layers or not cache.layers[layers].is_initialized:
             return self
+        kept = cache.layers[layers]
+        width = self.tokens.shape[-1]
+        tokens, numbers, shown, settled = kept.values[:, 0].split([width, NUMBERS, 1, 1], -1)
+        before = (kept.keys[:, 0], tokens, numbers, shown[..., 0] > 0, settled[..., 0])
+        own = (self.offers, self.tokens, self.numbers, self.shown, self.settled)
+        return Memory(*(torch.cat(pair, 1) for pair in zip(before, own, strict=True)))
+
+    def into(self, cache: Any, layers: int) -> None:
+        """Add these columns to the cache."""
+        if cache is None:
+            return
         while len(cache.layers) <= layers:
             cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
         told = [self.numbers, self.shown[..., None], self.settled[..., None]]
         values = torch.cat([self.tokens, *(each.to(self.tokens) for each in told)], -1)
-        keys, values = cache.update(self.offers[:, None], values[:, None], layers)
-        tokens, numbers, shown, settled = values[:, 0].split([self.tokens.shape[-1], NUMBERS, 1, 1], -1)
-        return Memory(keys[:, 0], tokens, numbers, shown[..., 0] > 0, settled[..., 0])
+        cache.update(self.offers[:, None], values[:, None], layers)
 
 
 class Pointer(nn.Module):

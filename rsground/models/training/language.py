@@ -17,6 +17,7 @@ from rsground.models.training.fact_cache import FactCache
 from rsground.models.training.language_losses import (
     SoftNumbers,
     answer_pointer_loss,
+    complete_loss,
     pointer_accuracy,
     pointer_loss,
     slot_loss,
@@ -92,6 +93,8 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
             losses["loss_slot"] = self.pointing * slot_loss(self.model, read, packed, self.soft)
         if self.soft is not None:
             losses["loss_kept"] = self.pointing * answer_pointer_loss(read, packed)
+            if self.model.ledger is not None:
+                losses["loss_complete"] = complete_loss(self.model, read, packed)
         for number, head in enumerate(self.heads):
             if isinstance(head, TokenHead):
                 losses.update(self._read(number, head, read, packed, images))

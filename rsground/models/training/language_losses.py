@@ -40,6 +40,18 @@ def answer_pointer_loss(read: Read, packed: Packed) -> Tensor:
     return _which(read.scores[rows, columns], _next(packed, rows, columns)).mean()
 
 
+def complete_loss(model: TowerLM, read: Read, packed: Packed) -> Tensor:
+    """How far the ledger is from telling which words complete an object, mean over the words of which it is known."""
+    assert model.ledger is not None, "complete_loss() needs a model with a ledger"
+    here = packed.about
+    after = torch.cat([here[:, 1:], torch.full_like(here[:, :1], -1)], 1)
+    last = (here >= 0) & (after != here)
+    known = here != -1
+    found = model.ledger.completes(read.plain[known])[:, 0]
+    loss: Tensor = F.binary_cross_entropy_with_logits(found, last[known].to(found.dtype))
+    return loss if len(found) else read.plain.sum() * 0
+
+
 def slot_loss(model: TowerLM, read: Read, packed: Packed, soft: SoftNumbers) -> Tensor:
     """How far the words before the numbers of an object are from choosing those among all that is known of it.
 

@@ -29,7 +29,7 @@ from rsground.registry import load
 from rsground.types import Task
 
 GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
-JUDGE = ("judge_width", "judge_layers")
+LATER = ("judge_width", "judge_layers", "ledger")
 """What a recipe's ``model`` may say of a model that is gone on with."""
 _LEARNED_FROM = 800
 _CHECKED = 40
@@ -57,7 +57,7 @@ def begin(
     ]
     tokenizer = learn_vocabulary(heads, samples, int(text.get("vocabulary", 2048)))
     config = TowerLMConfig.from_pretrained(tower)
-    sizes = {key: value for key, value in text.items() if key != "vocabulary" and key not in JUDGE}
+    sizes = {key: value for key, value in text.items() if key != "vocabulary" and key not in LATER}
     kind: Any = type(config.text_config)
     config.text_config = kind(
         vocab_size=-(-len(tokenizer) // 16) * 16,
@@ -68,7 +68,7 @@ def begin(
         **sizes,
     )
     config.numbers = list(number_ids(tokenizer).values())
-    config.update({key: text[key] for key in JUDGE if key in text})
+    config.update({key: text[key] for key in LATER if key in text})
     model = TowerLM(config)
     begin_language(model, lambda text: tokenizer(text, add_special_tokens=False)["input_ids"])
     load_state(model.tower, tower)
@@ -90,8 +90,11 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
     if home is None:
         raise CheckpointError("holds neither a model nor a system with one", folder)
     model = TowerLM.from_pretrained(home, dtype=torch.float32, **changes)
-    if model.judge is not None and not TowerLMConfig.from_pretrained(home).judge_layers:
+    former = TowerLMConfig.from_pretrained(home)
+    if model.judge is not None and not former.judge_layers:
         model.judge.begin()
+    if model.ledger is not None and not former.ledger:
+        model.ledger.begin()
     if tower is not None:
         load_state(model.tower, tower)
     return model, AutoTokenizer.from_pretrained(home)

@@ -17,7 +17,7 @@ from rsground.regions import hbb_of
 from rsground.types import Sample, Task
 
 ANSWER_MARK = "<answer>"
-_FOLLOWED = 8
+_FOLLOWED = 16
 """Most targets of an answer of which each is told where it is written."""
 _CLOSING = 2
 """Tokens that may close a shorter answer where a longer one goes on; what differs earlier does not list its targets."""
@@ -41,7 +41,9 @@ class Speller:
         """Tokens of an answer."""
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def lesson(self, prompt: Prompt, answers: Sequence[str], targets: Sequence[int], sample: Sample) -> Lesson:
+    def lesson(
+        self, prompt: Prompt, answers: Sequence[str], targets: Sequence[int], sample: Sample, more: str | None = None
+    ) -> Lesson:
         """One question; its answer is forced where the head brings it along.
 
         Args:
@@ -49,11 +51,14 @@ class Speller:
             answers: the answer last, and before it what it would be for the first one, two ... of several targets.
             targets: numbers of the objects meant, in the order in which they are written.
             sample: what it came from.
+            more: what the answer would be if another object came after the last; that tells where the last one ends.
         """
         *firsts, whole = (self.answer(each) for each in answers)
         ends = [_common(first, whole) for first in firsts]
         apart = all(end >= len(first) - _CLOSING for end, first in zip(ends, firsts, strict=True))
-        followed = (*ends, len(whole)) if len(answers) == len(targets) and apart and sorted(ends) == ends else ()
+        last = len(whole) if more is None else _common(whole, self.answer(more))
+        ends.append(last if last >= len(whole) - _CLOSING else len(whole))
+        followed = tuple(ends) if len(answers) == len(targets) and apart and sorted(ends) == ends else ()
         return Lesson(self.question(prompt.text), whole, tuple(targets), followed, prompt.answer is not None, sample)
 
 
@@ -132,10 +137,11 @@ class SceneLessons:
             return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample, head=number)
         regions = sample.targets or ()
         reads = isinstance(head, TokenHead)  # which says itself where its targets are
-        firsts = range(1, len(regions)) if not reads and len(regions) <= _FOLLOWED else ()
-        answers = [head.target(replace(sample, targets=regions[:count]), view) for count in firsts]
-        answers.append(head.target(sample, view))
-        lesson = replace(self.speller.lesson(prompt, answers, targets, sample), head=number)
+        followed = not reads and 0 < len(regions) <= _FOLLOWED
+        told = [regions[:count] for count in range(1, len(regions))] if followed else []
+        answers = [head.target(replace(sample, targets=each), view) for each in (*told, regions)]
+        more = head.target(replace(sample, targets=(*regions, regions[-1])), view) if followed else None
+        lesson = replace(self.speller.lesson(prompt, answers, targets, sample, more), head=number)
         return replace(lesson, ends=self._read_ends(head, lesson)) if reads else lesson
 
     def _read_ends(self, head: Head, lesson: Lesson) -> tuple[int, ...]:

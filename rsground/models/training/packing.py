@@ -53,6 +53,7 @@ class Packed:
         place: ``(B, L)`` position within the lesson, from 0.
         labels: ``(B, L)`` the token to say next, -100 where nothing is asked.
         about: ``(B, L)`` number of the object that the next token is about; -1 where that is not said, -2 for none.
+        written: ``(B, L, V)`` bool, whether the visual token shows an object that stands complete before the word.
         asks: ``(N, 2)`` (image, column) of the answer marks.
         shown: ``(B, V)`` which object each visual token shows, -1 for none.
         meant: ``(N, V)`` whether a visual token shows what is meant.
@@ -64,6 +65,7 @@ class Packed:
     place: Tensor
     labels: Tensor
     about: Tensor
+    written: Tensor
     asks: Tensor
     shown: Tensor
     meant: Tensor
@@ -85,6 +87,7 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
     place = np.zeros_like(ids)
     labels = np.full_like(ids, -100)
     about = np.full_like(ids, -1)
+    written = torch.zeros(len(images), length, visual_tokens, dtype=torch.bool)
     asks: list[tuple[int, int]] = []
     meant = []
     for row, lessons in enumerate(images):
@@ -98,6 +101,8 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
             if lesson.answer and not lesson.forced:
                 labels[row, mark:stop] = (*lesson.answer, end)
             about[row, mark:stop] = _about(lesson)
+            for target, end in zip(lesson.targets, lesson.ends, strict=False):
+                written[row, mark + end : stop] |= shown[row] == target
             asks.append((row, mark))
             meant.append(torch.isin(shown[row], torch.tensor(lesson.targets, dtype=torch.long)))
             at = stop
@@ -107,6 +112,7 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
         torch.from_numpy(place),
         torch.from_numpy(labels),
         torch.from_numpy(about),
+        written,
         torch.tensor(asks),
         torch.stack(list(shown)),
         torch.stack(meant) if meant else torch.zeros(0, visual_tokens, dtype=torch.bool),
@@ -165,7 +171,7 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     plain = states[:, visual:]
     rows, columns = packed.asks.unbind(1)
     first, settled = model.settle(plain[rows, columns], memory, rows)
-    scores = model.scores(plain, memory, settled[packed.segment.clamp(min=0)])
+    scores = model.scores(plain, memory, settled[packed.segment.clamp(min=0)], packed.written)
     return Read(memory, plain, first, settled, scores, *model.recall(plain, scores, memory))
 
 

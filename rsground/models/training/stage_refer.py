@@ -8,7 +8,7 @@ from rsground.errors import SuiteError
 from rsground.models.training.engine import train
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_setup import (
-    JUDGE,
+    LATER,
     begin,
     cached_facts,
     checker,
@@ -30,7 +30,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
     if holds_model(init):
         tower = recipe.options.get("tower")
-        changes = {key: recipe.model[key] for key in JUDGE if key in recipe.model}
+        changes = {key: recipe.model[key] for key in LATER if key in recipe.model}
         model, tokenizer = resume_from(init, None if tower is None else Path(tower), **changes)
     else:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)

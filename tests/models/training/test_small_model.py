@@ -163,10 +163,16 @@ def test_the_order_of_the_questions_objects_is_theirs_from_left_to_right() -> No
 
 def test_where_the_objects_of_an_answer_end() -> None:
     speller = Speller(WORDS)
-    answers = ["[10, 20, 30, 40]", "[10, 20, 30, 40], [50, 60, 70, 80]"]
+    answers = ["<[10, 20, 30, 40]>", "<[10, 20, 30, 40], [50, 60, 70, 80]>"]
     lesson = speller.lesson(Prompt("all ships"), answers, (3, 1), None)  # type: ignore[arg-type]
     first, second = lesson.ends
     assert second == len(lesson.answer)
+    more = "<[10, 20, 30, 40], [50, 60, 70, 80], [50, 60, 70, 80]>"
+    told = speller.lesson(Prompt("all ships"), answers, (3, 1), None, more)  # type: ignore[arg-type]
+    assert told.ends[0] == first
+    assert WORDS.decode(told.answer[: told.ends[1]]).rstrip(" ]") == "<[10, 20, 30, 40], [50, 60, 70, 80"
+    alone = speller.lesson(Prompt("a ship"), answers[:1], (3,), None, answers[1])  # type: ignore[arg-type]
+    assert alone.ends == (first,)
     assert "40" in WORDS.decode(lesson.answer[:first])
     assert "50" not in WORDS.decode(lesson.answer[:first])
     grids = ["0 *32\n1 *4| 0 *28", "1 *32\n0 *4| 1 *28"]  # one grid of both, which lists nothing
