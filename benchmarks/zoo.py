@@ -6,7 +6,8 @@
     rsground bench head_to_head --out runs/h2h
     python benchmarks/zoo.py scores runs/h2h
 
-Systems that were trained together have one backbone; it is kept once, in ``backbones/RECIPE``.
+Systems that were trained together have one backbone; it is kept once, in ``backbones/RECIPE``. So is the segmenter that
+the plugin holds already, where training left it as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from head_to_head_page import gathered
+from safetensors.torch import load_file
 
 from rsground.bench.results import Run
 from rsground.models.card import PartCard, read_card, write_card
@@ -37,13 +40,16 @@ def collect(work: Path) -> None:
         target = ZOO / "systems" / place.name
         if target.is_dir():
             shutil.rmtree(target)
-        for part in ("head", "segmenter"):
-            if (place / part).is_dir():
-                _copy(place / part, target / part)
-        target.mkdir(parents=True, exist_ok=True)
+        target.mkdir(parents=True)
         card = read_card(place)
-        options = {**card.backbone.options, "checkpoint": f"rsground_zoo_tiny:{shared}"}
-        write_card(target, replace(card, backbone=PartCard(card.backbone.name, options, card.backbone.source)))
+        card = replace(card, backbone=_elsewhere(card.backbone, shared))
+        if (place / "head").is_dir():
+            _copy(place / "head", target / "head")
+        if card.segmenter is not None and _is_the_zoos(place / "segmenter"):
+            card = replace(card, segmenter=_elsewhere(card.segmenter, "segmenter"))
+        elif card.segmenter is not None:
+            _copy(place / "segmenter", target / "segmenter")
+        write_card(target, card)
         print(f"{card.name}: {sum(each.stat().st_size for each in target.rglob('*') if each.is_file()):,} bytes")
 
 
@@ -61,6 +67,18 @@ def scores(run: Path) -> None:
                     low, high = (round(each, 1) for each in found.interval(1000))
                     own[f"{row.label} {row.primary}"] = f"{found.value:.1f} [{low}, {high}]"
             write_card(place, replace(read_card(place), scores={f"{opened.name}, percent": own}))
+
+
+def _elsewhere(part: PartCard, folder: str) -> PartCard:
+    """A part whose weights lie in another folder of the plugin."""
+    return replace(part, options={**part.options, "checkpoint": f"rsground_zoo_tiny:{folder}"})
+
+
+def _is_the_zoos(segmenter: Path) -> bool:
+    """Whether a segmenter is the one that the plugin holds, but for the precision it was written in."""
+    own, other = (load_file(folder / "model.safetensors") for folder in (ZOO / "segmenter", segmenter))
+    same = own.keys() == other.keys() and all(torch.equal(own[name].half(), other[name].half()) for name in own)
+    return same and (ZOO / "segmenter/config.json").read_bytes() == (segmenter / "config.json").read_bytes()
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -128,7 +128,7 @@ class SystemSpec:
         head: registered head; with ``head_options`` its keyword arguments.
         backbone: registered backbone; with ``backbone_options``.
         preprocessors: registered preprocessors, first one first, each (name, options).
-        segmenter: registered segmenter or None.
+        segmenter: registered segmenter or None; with ``segmenter_options``.
         checkpoint: folder or resource the parts load their weights from, None where nothing is trained.
         api: the hook API version it was written for.
     """
@@ -143,6 +143,7 @@ class SystemSpec:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     preprocessors: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     segmenter: str | None = None
+    segmenter_options: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: str | None = None
     api: int = HOOK_API
 

@@ -203,7 +203,7 @@ def _preset(system: str, section: Section, *others: Any) -> Entry:
         head=Part(spec.head, dict(spec.head_options)),
         backbone=Part(spec.backbone, dict(spec.backbone_options)),
         preprocess=tuple(Part(name, dict(options)) for name, options in spec.preprocessors),
-        segmenter=None if spec.segmenter is None else Part(spec.segmenter),
+        segmenter=None if spec.segmenter is None else Part(spec.segmenter, dict(spec.segmenter_options)),
         checkpoint=spec.checkpoint,
     )
 

@@ -225,7 +225,7 @@ def _card_of(spec: SystemSpec, place: Path | None) -> Card:
         head=part("head", spec.head, spec.head_options),
         backbone=part("backbone", spec.backbone, spec.backbone_options),
         preprocessors=tuple(part("preprocessor", name, options) for name, options in spec.preprocessors),
-        segmenter=None if spec.segmenter is None else part("segmenter", spec.segmenter, {}),
+        segmenter=None if spec.segmenter is None else part("segmenter", spec.segmenter, spec.segmenter_options),
         tokens=() if written is None else written.tokens,
         training={} if written is None else written.training,
         scores={} if written is None else written.scores,

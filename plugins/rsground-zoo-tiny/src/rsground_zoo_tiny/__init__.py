@@ -27,5 +27,6 @@ def _system(name: str, card: str) -> SystemSpec:
         backbone=said["backbone"]["name"],
         backbone_options=said["backbone"]["options"],
         segmenter=None if segmenter is None else segmenter["name"],
+        segmenter_options={} if segmenter is None else segmenter["options"],
         checkpoint=f"{__name__}:systems/{name}",
     )
