@@ -6,6 +6,9 @@
 Workers of isolated environments are killed, stopped (a hang), driven out of memory, and made to send a corrupted frame;
 workers of the local executor are killed and stopped. A row passes when every run ends by itself, no sample is lost or
 counted twice, none has failed, and all scores are identical. Exit status 0 or 1. Linux.
+
+The other rows have scripts of their own: crash_test.py (SIGKILL of the run itself), disk_full.py (of the store), and
+fault_matrix_ray.py (workers, nodes and drivers on Ray).
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Any, NamedTuple
 
 import bare_environment
 
+from rsground.bench import process
 from rsground.bench.plan import make_plan
 from rsground.bench.results import Run
 from rsground.bench.runner import run_plan
@@ -44,6 +48,9 @@ HANG_S = 2.0
 """Deadline of an answer in the runs that are made to hang."""
 LOAD_S = 20.0
 """Deadline of building the system there."""
+GRACE_S = 3.0
+"""What a worker of the local executor is given there while none of its calls runs. It is a minute otherwise, which a
+worker that is stopped while it starts, as most are in runs so short, would take each time."""
 
 
 class Fault(NamedTuple):
@@ -146,7 +153,7 @@ class Striker(threading.Thread):
 
     def run(self) -> None:
         self.over.wait(self.after_s)
-        word = b"spawn_main" if self.fault.workers else b"rsground.isolation.worker"
+        word = b"rsground.bench.worker" if self.fault.workers else b"rsground.isolation.worker"
         while not self.over.is_set() and not self.hit:
             for pid in children(word):
                 with suppress(ProcessLookupError):
@@ -180,6 +187,7 @@ def result_of(fault: Fault, samples: int, folder: Path, mark: str) -> dict[str, 
     timeout = f", timeout_s = {HANG_S}, load_s = {LOAD_S}" if fault.workers and fault.number == signal.SIGSTOP else ""
     text = SUITE.format(samples=samples, head=head, timeout=timeout, batch=1 if fault.workers else 4)
     plan = make_plan(checked(read_suite(text, "faults.toml")))
+    process.GRACE_S = GRACE_S
     result = run_plan(plan, folder, workers=fault.workers)
     with Run.open(folder) as run:
         usage = run.usage("head", "scenes")

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "performance"))
 import noop
 
 from rsground.bench.drive import drive
+from rsground.bench.messages import Report
 from rsground.bench.plan import Plan, make_plan
 from rsground.bench.pool import Lost
 from rsground.bench.results import Run
@@ -38,7 +39,6 @@ from rsground.bench.store import Store
 from rsground.bench.suite_check import checked
 from rsground.bench.suite_reader import read_suite
 from rsground.bench.work import Item, Task, Workbench
-from rsground.bench.worker import Report
 from rsground.contracts import Job, Notice
 from rsground_ray.desk import AHEAD, Desk, back_off
 from rsground_ray.leases import LeaseBook, claim

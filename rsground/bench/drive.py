@@ -6,9 +6,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rsground.bench.feed import Group, feed, groups
+from rsground.bench.messages import Report
 from rsground.bench.pool import Lost
 from rsground.bench.work import Item, Task, Workbench, failed_record
-from rsground.bench.worker import Report
 from rsground.contracts import Job, Notice, Outcome
 
 CHUNK_S = 0.25

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Iterator, Sequence
-from multiprocessing import connection as mp_connection
-from multiprocessing import resource_tracker
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rsground.bench.process import Held, Worker
+from rsground.bench.messages import Report
+from rsground.bench.process import Bounds, Held, Worker
 from rsground.bench.work import Item, Step, Task
-from rsground.bench.worker import Report
 from rsground.contracts import Job
 from rsground.errors import WorkerError
+from rsground.isolation.link import wait
 
 _LOOK_EVERY_S = 0.2
 _LIVES = 3
@@ -34,14 +32,14 @@ class Pool:
     Args:
         jobs: of the run.
         workers: how many processes.
-        timeout_s: longest a call of a system may take before its worker is killed; None for as long as it takes.
-        load_s: longest building a system may take, where there is a timeout.
+        bounds: what each may take; one that takes more is killed.
+
+    Raises:
+        WorkerError: no process can be started.
     """
 
-    def __init__(self, jobs: Sequence[Job], workers: int, timeout_s: float | None, load_s: float) -> None:
-        resource_tracker.ensure_running()  # it lifts a block on signals when it starts: let it do so now
-        self._context = multiprocessing.get_context("spawn")
-        self._jobs, self._timeout_s, self._load_s = jobs, timeout_s, load_s
+    def __init__(self, jobs: Sequence[Job], workers: int, bounds: Bounds) -> None:
+        self._jobs, self.bounds = jobs, bounds
         self._again: deque[Task] = deque()
         self._deaths = 0
         self._number = 0
@@ -78,17 +76,19 @@ class Pool:
             WorkerError: workers keep dying before they answer anything.
         """
         self._give_again()
-        waited: list[Any] = [w.connection for w in self._workers] + [w.process.sentinel for w in self._workers]
-        ready = mp_connection.wait(waited, _LOOK_EVERY_S)
+        came = wait([worker.link for worker in self._workers], _LOOK_EVERY_S)
         for worker in list(self._workers):
-            if worker.connection not in ready and worker.process.sentinel not in ready:
-                if not worker.is_overdue:
+            if worker.link not in came and not worker.link.has_ended:
+                if worker.is_overdue:
+                    worker.end()
+                elif not worker.ends_for_memory():
                     continue
-                worker.end()
+            elif error := came.get(worker.link):
+                worker.broke(error)
             dead = worker.is_dead  # asked first: what it sent before is then all there
             for report in worker.reports():
                 yield from self._reported(worker, report)
-            if dead or worker.is_silent:
+            if dead or worker.was_ended:
                 yield from self._died(worker)
 
     def stop(self) -> None:
@@ -102,7 +102,10 @@ class Pool:
             self._workers.pop().kill()
 
     def _hired(self) -> Worker:
-        return Worker(self._context, self._jobs, self._timeout_s, self._load_s)
+        try:
+            return Worker(self._jobs, self.bounds)
+        except OSError as error:
+            raise WorkerError(f"a worker process cannot be started: {error}; try fewer workers") from error
 
     def _give_again(self) -> None:
         while self._again and (worker := self._freest()) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -145,7 +146,9 @@ def executor_of(plan: Plan, workers: int | None) -> Executor:
 
 
 def good_workers(plan: Plan) -> int:
-    """One process per core for parts that need nothing beyond the core; one for anything heavier."""
+    """One process per core for parts that need nothing beyond the core; one for anything heavier; none on Windows."""
+    if os.name == "nt":
+        return 0
     return cores() if all(system.light for system in plan.systems) else 1
 
 

@@ -1,77 +1,69 @@
-"""What runs in a worker process: take a task, answer its steps, send the records back."""
+"""The worker process of a run, ``python -m rsground.bench.worker``: takes tasks, answers their steps, sends records.
+
+It is the worker of :mod:`rsground.isolation.worker` with other work: same frames, same ``hello``, ``usage`` and
+``shutdown``; ``load`` brings the jobs of a run, ``work`` a task of theirs.
+"""
 
 from __future__ import annotations
 
-import os
-import queue
-import signal
-import threading
 import time
-from collections.abc import Sequence
-from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from rsground.bench.marker import Marker, open_marker
+from rsground.bench.messages import Records, job_from_message, report_to_message, task_from_message
 from rsground.bench.work import Task, Workbench
-from rsground.contracts import Job
+from rsground.errors import ProtocolError
+from rsground.isolation.calls import Calls
+from rsground.isolation.worker import serve
 
 SEND_EVERY_S = 0.02
 """Records of quick steps are collected for so long before they are sent."""
 
 
-class Report(NamedTuple):
-    """What a worker sends.
-
-    Attributes:
-        task: its number.
-        steps: (place of the step in the task, [(place of the item in the task, record)]).
-        seconds: spent on the task so far.
-        finished: whether this is the task's last report.
-    """
-
-    task: int
-    steps: list[tuple[int, list[tuple[int, dict[str, Any]]]]]
-    seconds: float
-    finished: bool
+def main() -> None:
+    """Work until the parent says so or is gone."""
+    serve(WorkCalls)
 
 
-def main(connection: Connection, jobs: Sequence[Job], marker: Any) -> None:
-    """Work until the parent says so or is gone.
+class WorkCalls(Calls):
+    """The jobs of a run at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bench: Workbench | None = None
+        self._marker: Marker | None = None
+        self.offer(load=self._load, work=self._work)
+
+    def close(self) -> None:
+        """Close all systems."""
+        if self._bench is not None:
+            self._bench.close()
+
+    def _load(self, message: Mapping[str, Any], attachment: bytes) -> dict[str, Any]:
+        del attachment
+        self._bench = Workbench([job_from_message(job) for job in message["jobs"]])
+        self._marker = open_marker(message["marker"])
+        return {}
+
+    def _work(self, message: Mapping[str, Any], attachment: bytes) -> Iterator[dict[str, Any]]:
+        if self._bench is None or self._marker is None:
+            raise ProtocolError("'work' before 'load'")
+        task = task_from_message(message["id"], message, attachment)
+        self.answered += sum(len(item.jobs) for item in task.items)
+        return work(self._bench, task, self._marker)
+
+
+def work(bench: Workbench, task: Task, marker: Marker) -> Iterator[dict[str, Any]]:
+    """Answer all steps of a task; reports of it, as messages.
 
     Args:
-        connection: tasks come in, reports go out; None comes in at the end.
-        jobs: of the run.
-        marker: three shared int64: task, step and ``time.monotonic_ns()`` of the call that is running now, negative
-            while its system is being built, 0 between tasks. Who finds the worker dead reads there what killed it.
+        bench: answers them.
+        task: what to do.
+        marker: is told of every call as it begins; see :mod:`rsground.bench.marker`.
     """
-    for name in ("SIGINT", "SIGTERM"):  # Ctrl-C reaches the whole group; the parent decides what it means
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-    os.dup2(2, 1)  # what a library prints must not mix with the parent's output
-    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, tasks), daemon=True).start()
-    bench = Workbench(jobs)
-    try:
-        while (task := tasks.get()) is not None:
-            _work(bench, task, connection, marker)
-    except (BrokenPipeError, ConnectionResetError):
-        os._exit(1)  # the parent was killed; there is nobody to tell
-    bench.close()
-
-
-def _receive(connection: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
-    """Reads all the time, so that the parent never waits for a busy worker; leaves when the parent is gone."""
-    try:
-        while (task := connection.recv()) is not None:
-            tasks.put(task)
-    except (EOFError, OSError):
-        os._exit(1)
-    tasks.put(None)
-
-
-def _work(bench: Workbench, task: Task, connection: Connection, marker: Any) -> None:
     began = sent = time.monotonic()
-    ready: list[tuple[int, list[tuple[int, dict[str, Any]]]]] = []
+    ready: list[tuple[int, Records]] = []
     for number, step in enumerate(task.steps()):
         marker[0], marker[1] = task.number, number
         if not bench.is_ready(step.job):
@@ -81,7 +73,11 @@ def _work(bench: Workbench, task: Task, connection: Connection, marker: Any) -> 
         ready.append((number, list(bench.answer(task, step))))
         now = time.monotonic()
         if now - sent > SEND_EVERY_S:
-            connection.send(Report(task.number, ready, now - began, finished=False))
+            yield report_to_message(ready, now - began)
             ready, sent = [], now
     marker[2] = 0
-    connection.send(Report(task.number, ready, time.monotonic() - began, finished=True))
+    yield report_to_message(ready, time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    main()

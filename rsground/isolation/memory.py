@@ -1,4 +1,4 @@
-"""Memory of a process and of those it has started."""
+"""Memory of a process and of those it has started, and what a process may take."""
 
 from __future__ import annotations
 
@@ -22,3 +22,10 @@ def resident_bytes(pid: int) -> int:
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile
     return total
+
+
+def excess(pid: int, limit: int | None) -> str:
+    """In words, by how much a process and its descendants have passed a limit; empty while they have not."""
+    if limit is None or (used := resident_bytes(pid)) <= limit:
+        return ""
+    return f"the worker process used {used / 2**30:.2f} GiB, more than its limit of {limit / 2**30:.2f}: out of memory"

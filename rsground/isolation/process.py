@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import selectors
-import signal
-import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +10,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsground.errors import ProtocolError, RsgroundError
-from rsground.isolation.endings import ending
-from rsground.isolation.framing import FRAME_LIMIT, VERSION, Frame, FrameReader, encode
-from rsground.isolation.memory import resident_bytes
+from rsground.isolation.framing import FRAME_LIMIT, VERSION, Frame, encode
+from rsground.isolation.link import Link, wait
+from rsground.isolation.memory import excess
 from rsground.isolation.stderr import Stderr
 from rsground.isolation.surroundings import allowed
 
 _LOOK_EVERY_S = 0.1
-_PIECE = 1 << 18
 _END_S = 5.0
 
 
@@ -71,27 +66,14 @@ class WorkerProcess:
     def __init__(self, python: str | Path, limits: Limits = DEFAULT_LIMITS, log: Path | None = None) -> None:
         self.limits, self.stderr = limits, Stderr(log)
         self._number = 0
-        self._reader = FrameReader(limits.answer_bytes)
+        command = [str(python), "-I", "-m", "rsground.isolation.worker"]
         try:
-            self._process = subprocess.Popen(
-                [str(python), "-I", "-m", "rsground.isolation.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=allowed(),
-                start_new_session=True,  # Ctrl-C does not reach it, and it can be ended with all it has started
-                bufsize=0,
-            )
+            self._link = Link(command, allowed(), self.stderr, limits.answer_bytes)
         except OSError as error:
             raise WorkerDiedError(f"the worker process cannot be started from {python}: {error}") from error
-        self.pid = self._process.pid
-        streams = (self._process.stdin, self._process.stdout, self._process.stderr)
-        self._in, self._out, self._err = (stream.fileno() for stream in streams if stream is not None)
-        for descriptor in (self._in, self._out, self._err):
-            os.set_blocking(descriptor, False)
-        bounds = {"memory_bytes": limits.memory_bytes, "answer_bytes": limits.answer_bytes}
+        self.pid = self._link.pid
         try:
-            self.hello = self.call("hello", {"versions": [VERSION], "limits": bounds}, seconds=limits.start_s)
+            self.hello = self.call("hello", hello(limits), seconds=limits.start_s)
         except BaseException:
             self.kill()
             raise
@@ -109,119 +91,42 @@ class WorkerProcess:
         self._number += 1
         sent = encode({**(message or {}), "call": name, "id": self._number}, attachment, FRAME_LIMIT)
         try:
-            frame = self._exchange(sent, seconds)
-            return self._content(frame)
+            return content(self._exchange(sent, seconds), self._number)
         except ProtocolError as error:
             self._fail(f"the worker process broke the protocol and was ended: {error}")
         except (KeyboardInterrupt, SystemExit):
             self.kill()  # its answer would be taken for that to the next call
             raise
 
-    def _content(self, frame: Frame) -> dict[str, Any]:
-        message = frame.message
-        if message.get("id") != self._number:
-            raise ProtocolError(f"call {self._number} was asked, {message.get('id')!r} answered")
-        if isinstance(error := message.get("error"), dict):
-            raise CallError(f"{error.get('kind')}: {error.get('message')}")
-        found = message.get("ok")
-        if not isinstance(found, dict):
-            raise ProtocolError("an answer holds neither 'ok' nor 'error'")
-        return found
-
     def _exchange(self, data: bytes, seconds: float) -> Frame:
-        unsent = memoryview(data)
         until = time.monotonic() + seconds
         looked = time.monotonic()
-        if not self._reader.is_empty:
+        if self._link.has_unasked:
             raise ProtocolError("something was sent that nobody asked for")
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._in, selectors.EVENT_WRITE)
-            selector.register(self._out, selectors.EVENT_READ)
-            selector.register(self._err, selectors.EVENT_READ)
-            while (frame := self._reader.take()) is None:
-                ready = {key.fd for key, _ in selector.select(_LOOK_EVERY_S)}
-                if self._err in ready and not self._hear():
-                    selector.unregister(self._err)
-                if self._in in ready:
-                    unsent = self._send(unsent)
-                    if not unsent:
-                        selector.unregister(self._in)
-                came = self._out in ready and self._receive()
-                now = time.monotonic()
-                if not came and (self._out in ready or self._has_ended()):
-                    self._fail(self._why_dead())
-                if now > until:
-                    self._fail(f"no answer within {seconds:g} s")
-                if now - looked > _LOOK_EVERY_S:
-                    looked = now
-                    self._check_memory()
+        self._link.send(data)
+        while (frame := self._link.take()) is None:
+            came = wait([self._link], _LOOK_EVERY_S)
+            if error := came.get(self._link):
+                raise error
+            now = time.monotonic()
+            if self._link.is_closed or (not came and self._link.has_ended):
+                self._fail(self._link.why_dead())
+            if now > until:
+                self._fail(f"no answer within {seconds:g} s")
+            if now - looked > _LOOK_EVERY_S:
+                looked = now
+                if too_much := excess(self.pid, self.limits.memory_bytes):
+                    self._fail(too_much)
         return frame
-
-    def _send(self, unsent: memoryview) -> memoryview:
-        try:
-            return unsent[os.write(self._in, unsent[:_PIECE]) :]
-        except BlockingIOError:
-            return unsent
-        except OSError:
-            return unsent[len(unsent) :]  # it is dead; the answer that does not come tells
-
-    def _receive(self) -> bool:
-        """Whether anything came; false at the end of the stream."""
-        try:
-            piece = os.read(self._out, _PIECE)
-        except BlockingIOError:
-            return True
-        self._reader.feed(piece)
-        return bool(piece)
-
-    def _hear(self) -> bool:
-        """Take what is there of standard error; false at its end."""
-        try:
-            piece = os.read(self._err, _PIECE)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        self.stderr.take(piece)
-        return bool(piece)
-
-    def _check_memory(self) -> None:
-        limit = self.limits.memory_bytes
-        if limit is not None and (used := resident_bytes(self.pid)) > limit:
-            self._fail(
-                f"the worker process used {used / 2**30:.2f} GiB, more than its limit of {limit / 2**30:.2f}: "
-                "out of memory"
-            )
-
-    def _has_ended(self) -> bool:
-        if self._process.returncode is not None:
-            return True
-        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return ended is not None
-
-    def _why_dead(self) -> str:
-        """Its end in words. Its pipes close a moment before its exit code is known."""
-        until = time.monotonic() + _END_S
-        while not self._has_ended():
-            if time.monotonic() > until:
-                return ending(None)
-            time.sleep(0.001)
-        self.kill()
-        return ending(self._process.returncode)
 
     def _fail(self, reason: str) -> NoReturn:
         self.kill()
-        words = self.stderr.last_words()
-        raise WorkerDiedError(f"{reason}; its last words: {words}" if words else reason)
+        raise WorkerDiedError(self._link.with_last_words(reason))
 
     @property
     def is_alive(self) -> bool:
         """Whether it can be asked."""
-        return not self._err_closed and not self._has_ended()
-
-    @property
-    def _err_closed(self) -> bool:
-        return self._process.stderr is None or self._process.stderr.closed
+        return self._link.is_alive
 
     def stop(self) -> None:
         """Let it end by itself, and make it if it does not."""
@@ -232,16 +137,28 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it and what it has started, at once; a second time does nothing."""
-        if self._err_closed:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)  # before it is waited for: until then its number is its own
-        self._process.wait()
-        for _ in range(64):  # what is left of its last words, of which there may be no end
-            before = len(self.stderr.text())
-            if not self._hear() or len(self.stderr.text()) == before:
-                break
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        self._link.kill()
+
+
+def hello(limits: Limits) -> dict[str, Any]:
+    """What the first call carries."""
+    bounds = {"memory_bytes": limits.memory_bytes, "answer_bytes": limits.answer_bytes}
+    return {"versions": [VERSION], "limits": bounds}
+
+
+def content(frame: Frame, number: int) -> dict[str, Any]:
+    """What a frame answers to call ``number``.
+
+    Raises:
+        CallError: the worker says that it cannot.
+        ProtocolError: it is no answer, or one to another call.
+    """
+    message = frame.message
+    if message.get("id") != number:
+        raise ProtocolError(f"call {number} was asked, {message.get('id')!r} answered")
+    if isinstance(error := message.get("error"), dict):
+        raise CallError(f"{error.get('kind')}: {error.get('message')}")
+    found = message.get("ok")
+    if not isinstance(found, dict):
+        raise ProtocolError("an answer holds neither 'ok' nor 'error'")
+    return found

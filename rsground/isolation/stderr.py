@@ -21,6 +21,8 @@ class Stderr:
 
     def __init__(self, file: Path | None) -> None:
         self.file = file
+        self.taken = 0
+        """Bytes taken so far."""
         self._ring = bytearray()
         self._written = 0
         if file is not None:
@@ -30,6 +32,7 @@ class Stderr:
 
     def take(self, piece: bytes) -> None:
         """Keep a piece."""
+        self.taken += len(piece)
         self._ring += piece
         del self._ring[:-_RING]
         if self.file is None or self._written >= _FILE_LIMIT:

@@ -1,5 +1,7 @@
 """The worker process: ``python -m rsground.isolation.worker``. Speaks frames on what were its stdin and stdout.
 
+:mod:`rsground.bench.worker` is the same process with other work: the tasks of a run.
+
 The two pipes are moved to descriptors of their own at once. After that standard input is empty, and what anybody
 prints, in Python or in C, goes to standard error: it cannot end up between two frames.
 """
@@ -12,27 +14,45 @@ import queue
 import signal
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rsground.errors import ProtocolError
 from rsground.isolation.framing import FRAME_LIMIT, Frame, FrameReader, encode
+
+if TYPE_CHECKING:
+    from rsground.isolation.calls import Calls
 
 _PIECE = 1 << 20
 
 
 def main() -> None:
-    """Answer calls until ``shutdown``, or until whoever asks is gone."""
+    """The worker of an isolated environment: answer calls until ``shutdown``, or until whoever asks is gone."""
+    serve(_service)
+
+
+def _service() -> Calls:
+    from rsground.isolation.service import Service
+
+    return Service()
+
+
+def serve(make: Callable[[], Calls]) -> None:
+    """Answer calls until ``shutdown``, or until whoever asks is gone.
+
+    Args:
+        make: makes what answers. Called once the pipes are out of everybody's way, so let it do the heavy imports.
+    """
     incoming, outgoing = _take_pipes()
     for name in ("SIGINT", "SIGTERM"):  # the asking process decides what Ctrl-C means
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.register_at_fork(after_in_child=lambda: _drop(incoming, outgoing))
     frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(incoming, frames), daemon=True).start()
-    from rsground.isolation.service import Service
-
-    service = Service()
+    calls = make()
     while (frame := frames.get()) is not None:
-        _write(outgoing, _reply(service, frame))
+        for reply in _replies(calls, frame):
+            _write(outgoing, reply)
         if frame.message.get("call") == "shutdown":
             return
 
@@ -68,14 +88,18 @@ def _end_all() -> None:
     os._exit(1)
 
 
-def _reply(service: Any, frame: Frame) -> bytes:
+def _replies(calls: Calls, frame: Frame) -> Iterator[bytes]:
     ident = frame.message.get("id")
     try:
-        found = service.answer(frame.message.get("call"), frame.message, frame.attachment)
-        return encode({"id": ident, "ok": found}, limit=service.frame_limit)
+        found = calls.answer(frame.message.get("call"), frame.message, frame.attachment)
+        if not isinstance(found, dict):
+            for part in found:
+                yield encode({"id": ident, "part": part}, limit=calls.frame_limit)
+            found = {}
+        yield encode({"id": ident, "ok": found}, limit=calls.frame_limit)
     except Exception as error:  # a plugin may fail in any way; who asked is told
         text = " ".join(str(error).split())
-        return encode({"id": ident, "error": {"kind": type(error).__name__, "message": text[:2000]}})
+        yield encode({"id": ident, "error": {"kind": type(error).__name__, "message": text[:2000]}})
 
 
 def _write(outgoing: int, data: bytes) -> None:

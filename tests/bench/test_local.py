@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rsground.bench.process import START
 from rsground.bench.results import Run
 from rsground.bench.scores import summaries
 from rsground.errors import ContractError, ShapeError, WorkerError
@@ -107,9 +107,33 @@ def test_a_hang_is_cut_off(ran: Callable[..., tuple]) -> None:
     assert run.usage("hangs", "toy")["failed"].sum() == 1
 
 
+def test_memory_is_bounded(ran: Callable[..., tuple]) -> None:
+    text = suite(
+        '{label = "eats", head = {name = "toy", how = "eat", at = 3}}',
+        more='executor = {name = "local", memory_gib = 0.6}',
+    )
+    result, run = ran(text, workers=1)
+    assert result.complete
+    assert run.usage("eats", "toy")["failed"].nonzero()[0].tolist() == [3]
+    (answer,) = run.answers("eats", "toy", [3])
+    error = answer.prediction.error or ""
+    assert "MemoryError" in error or "out of memory" in error
+
+
+def test_what_a_worker_writes_is_seen_and_its_last_words_are_kept(
+    ran: Callable[..., tuple], capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = suite('{label = "dies", head = {name = "toy", how = "say", at = 3}}')
+    _, run = ran(text, workers=1)
+    (answer,) = run.answers("dies", "toy", [3])
+    assert answer.prediction.error == "the worker process ended with exit code 3; its last words: I am leaving"
+    assert "printed by a head" in capfd.readouterr().err
+
+
 def test_workers_that_never_answer_end_the_run(ran: Callable[..., tuple], monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = importlib.import_module("toys").ends  # by its own name, which a worker process can import
-    monkeypatch.setattr("rsground.bench.process.main", ends)
+    monkeypatch.setattr(
+        "rsground.bench.process.START", START.replace("rsground.bench.worker import main", "toys import ends as main")
+    )
     with pytest.raises(WorkerError, match=r"die before they answer anything .*exit code 7.*--workers 0"):
         ran(suite('{label = "x", head = "toy"}', data='{name = "toy", count = 3}'), workers=1)
 
@@ -142,3 +166,5 @@ def test_executor_refuses_senseless_options() -> None:
         load("executor", "local", timeout_s=0)
     with pytest.raises(ShapeError, match="'load_s' must be above 0"):
         load("executor", "local", load_s=0)
+    with pytest.raises(ShapeError, match="'memory_gib' must be above 0"):
+        load("executor", "local", memory_gib=0)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from multiprocessing import connection as mp_connection
 from typing import Any
 
 import pytest
 
-from rsground.bench import worker as worker_module
 from rsground.bench.plan import Plan
 from rsground.bench.pool import Lost, Pool
+from rsground.bench.process import START, Bounds
 from rsground.bench.work import Item, Step, Task
-from rsground.bench.worker import Report
+from rsground.bench.worker import work
+from rsground.isolation.link import wait
 from rsground.registry import load
 from rsground.testing import miniature
 from rsground.types import Task as Domain
@@ -31,7 +30,7 @@ def pool_of(plan_of: Callable[..., Plan]) -> Iterator[Callable[..., Pool]]:
     pools = []
 
     def make(timeout_s: float, load_s: float = 1000.0) -> Pool:
-        pools.append(Pool([planned.job for planned in plan_of().jobs], 1, timeout_s, load_s))
+        pools.append(Pool([planned.job for planned in plan_of().jobs], 1, Bounds(timeout_s, load_s)))
         return pools[-1]
 
     yield make
@@ -57,7 +56,7 @@ def answered(pool: Pool) -> list[int]:
 
 def stop(pool: Pool) -> Any:
     worker = pool._workers[0]
-    os.kill(worker.process.pid, signal.SIGSTOP)
+    os.kill(worker.link.pid, signal.SIGSTOP)
     return worker
 
 
@@ -106,42 +105,53 @@ def test_a_worker_tells_building_from_answering() -> None:
             seen.append(("answers", step.job, marker[:2], marker[2] > 0))
             return []
 
-    class Connection:
-        def send(self, report: Report) -> None:
-            seen.append(("sends", report.task, marker[:2], marker[2] == 0))
-
     task = Task(9, (Item(0, miniature(Domain.HBB), (3,)), Item(1, miniature(Domain.HBB), (3,))))
-    worker_module._work(Bench(), task, Connection(), marker)  # type: ignore[arg-type]
+    parts = work(Bench(), task, marker)  # type: ignore[arg-type]
+    seen.extend(("sends", part["steps"], marker[:2], marker[2] == 0) for part in parts)
     steps = [("builds", 3, [9, 0], True), ("answers", 3, [9, 0], True), ("answers", 3, [9, 1], True)]
-    assert seen == [*steps, ("sends", 9, [9, 1], True)]
+    assert seen == [*steps, ("sends", [[0, []], [1, []]], [9, 1], True)]
 
 
-def test_a_stopped_worker_that_reads_no_task_does_not_hold_up_who_sends(
-    pool_of: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rsground.bench.process.GRACE_S", 0.2)
-    pool = pool_of(timeout_s=0.2)
-    monkeypatch.setattr("rsground.bench.process.GRACE_S", 3600)
-    monkeypatch.setattr(pool, "_timeout_s", 3600)  # of the next worker
+def test_a_stopped_worker_that_reads_no_task_does_not_hold_up_who_sends(pool_of: Callable[..., Pool]) -> None:
+    pool = pool_of(timeout_s=3600)
     worker = stop(pool)
     pool.give(items(3, large="x" * 10_000_000), 1)
-    assert worker.why_dead() == "no answer within 0.2 s"
+    assert list(pool.collect()) == []
+    assert pool._workers == [worker], "it may take its time"
+    worker._heard -= 1e6
+    assert list(pool.collect()) == []
+    assert worker.why_dead() == "no answer within 3600 s"
     assert answered(pool) == [3]
+
+
+def started_as(name: str) -> str:
+    """What starts one of the toys in place of a worker."""
+    return START.replace("rsground.bench.worker import main", f"toys import {name} as main")
 
 
 def test_a_worker_that_stops_in_the_middle_of_an_answer_does_not_hold_up_who_reads(
     pool_of: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = importlib.import_module("rsground.bench.process").main
-    monkeypatch.setattr("rsground.bench.process.main", importlib.import_module("toys").half_said)
-    monkeypatch.setattr("rsground.bench.process.GRACE_S", 0.2)
-    pool = pool_of(timeout_s=0.2)
-    monkeypatch.setattr("rsground.bench.process.main", whole)
-    monkeypatch.setattr("rsground.bench.process.GRACE_S", 3600)
-    monkeypatch.setattr(pool, "_timeout_s", 3600)  # of the next worker
+    with monkeypatch.context() as patch:
+        patch.setattr("rsground.bench.process.START", started_as("half_said"))
+        pool = pool_of(timeout_s=3600)
     (worker,) = pool._workers
-    mp_connection.wait([worker.connection])
+    pool.give(items(4, 5), 1)
+    assert wait([worker.link], 60.0) == {worker.link: None}
     assert list(worker.reports()) == []
-    assert worker.why_dead() == "no answer within 0.2 s"
+    worker._heard -= 1e6
+    assert list(pool.collect()) == []
+    assert worker.why_dead() == "no answer within 3600 s"
+    assert answered(pool) == [4, 5]
+
+
+def test_a_worker_that_speaks_something_else_is_replaced(
+    pool_of: Callable[..., Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("rsground.bench.process.START", started_as("babbles"))
+        pool = pool_of(timeout_s=3600)
+    (worker,) = pool._workers
     pool.give(items(4, 5), 1)
     assert answered(pool) == [4, 5]
+    assert "broke the protocol and was ended: garbage instead of a frame: b'good morning'" in worker.why_dead()

@@ -81,8 +81,9 @@ class ToyData(Dataset):
 class ToyHead(TextHead):
     """Writes a box; dies, fails or sleeps at the sample whose expression ends with ``at``.
 
-    ``how``: ``raise``, ``exit`` (os._exit), ``kill`` (SIGKILL), ``segv``, ``hang``, ``interrupt`` (KeyboardInterrupt);
-    ``kill-once``: SIGKILL where the file ``mark`` is not there yet.
+    ``how``: ``raise``, ``exit`` (os._exit), ``kill`` (SIGKILL), ``segv``, ``hang``, ``interrupt`` (KeyboardInterrupt),
+    ``eat`` (all the memory there is), ``say`` (last words); ``kill-once``: SIGKILL where the file ``mark`` is not
+    there yet.
     """
 
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.HBB, Task.MASK})
@@ -120,6 +121,14 @@ class ToyHead(TextHead):
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.how == "hang":
             time.sleep(3600)
+        if self.how == "say":
+            os.write(1, b"printed by a head\n")
+            os.write(2, b"I am leaving\n")
+            os._exit(3)
+        if self.how == "eat":
+            held = []
+            while True:
+                held.append(bytearray(16 << 20))
         if self.how == "interrupt":
             raise KeyboardInterrupt
 
@@ -217,12 +226,18 @@ def rsground_metrics() -> list[MetricSpec]:
     return [MetricSpec(name="count", target="toys:Count", summary="counts", tasks=("hbb", "mask"))]
 
 
-def ends(connection: object, jobs: object, marker: object) -> None:
+def ends() -> None:
     """A worker's main that ends before it answers anything."""
     raise SystemExit(7)
 
 
-def half_said(connection: Any, jobs: object, marker: object) -> None:
+def half_said() -> None:
     """A worker's main that stops in the middle of a message."""
-    os.write(connection.fileno(), (1000).to_bytes(4, "big") + b"only the beginning")
+    os.write(1, b"RSG1" + (1000).to_bytes(4, "big") + bytes(4) + b'{"only": "the beginning')
     os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def babbles() -> None:
+    """A worker's main that answers with what is no frame."""
+    os.write(1, b"good morning")
+    time.sleep(3600)

@@ -238,9 +238,10 @@ def test_a_worker_ends_when_nobody_is_there_to_ask(client_of: Callable[..., Clie
     client = client_of()
     worker = client._worker
     assert worker is not None
-    assert worker._process.stdin is not None
-    worker._process.stdin.close()  # what the end of the asking process does
-    assert worker._process.wait(timeout=60) != 0
+    process = worker._link._process
+    assert process.stdin is not None
+    process.stdin.close()  # what the end of the asking process does
+    assert process.wait(timeout=60) != 0
 
 
 def test_rendered_pictures_survive_the_pipe() -> None:

@@ -12,9 +12,9 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rsground.bench.messages import Report
 from rsground.bench.pool import Lost
 from rsground.bench.work import Item, Task
-from rsground.bench.worker import Report
 from rsground.contracts import Job
 from rsground.errors import ContractError, WorkerError
 from rsground_ray.desk import AHEAD, Desk, back_off

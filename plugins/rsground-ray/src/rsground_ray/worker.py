@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import ray
 
+from rsground.bench.messages import Report
 from rsground.bench.work import Step, Task, Workbench
-from rsground.bench.worker import Report
 from rsground.contracts import Job
 from rsground.source_key import code_key
 from rsground_ray.keeper import Leases
