@@ -18,7 +18,7 @@ from typing import Any
 
 from rsground import __version__
 from rsground.errors import InstallError, UnknownNameError
-from rsground.specs import BackboneSpec, CodecSpec, HeadSpec, PreprocessorSpec, SegmenterSpec, Spec
+from rsground.specs import BackboneSpec, CodecSpec, HeadSpec, PreprocessorSpec, SegmenterSpec, Spec, SystemSpec
 
 RECORD = "environment.json"
 FORMAT = 1
@@ -37,16 +37,16 @@ STAND_IN = "rsground.isolation.stand_in:StandIn"
 
 @dataclass(frozen=True, slots=True)
 class AwayOffer:
-    """A part that an environment offers.
+    """A part, or a system, that an environment offers.
 
     Attributes:
-        spec: named ``part@environment``; its target stands in for the real one.
+        spec: named ``part@environment``; a part's target stands in for the real one, a system's parts are named so too.
         plugin, distribution: that bring it, there.
         missing: modules that it needs and the environment lacks.
         parameters: names of the options it takes; None where it takes any, or nobody knows.
     """
 
-    spec: Spec
+    spec: Spec | SystemSpec
     plugin: str
     distribution: str
     missing: tuple[str, ...]
@@ -85,19 +85,20 @@ class Environment:
         return self.folder / "logs"
 
     def offers(self) -> list[AwayOffer]:
-        """Everything that can be part of a system there, the core's own parts included.
+        """Systems, and everything that can be part of one there, the core's own parts included.
 
         Raises:
             InstallError: the record does not hold what it must.
         """
         try:
-            return [self._offer(row) for row in self.record.get("offers", ())]
+            parts = [self._offer(row) for row in self.record.get("offers", ())]
+            return parts + [self._system(row) for row in self.record.get("systems", ())]
         except (LookupError, TypeError, ValueError) as error:
             raise InstallError(f"{self.folder / RECORD} cannot be used: {error!r}; {_refresh(self.name)}") from error
 
     def _offer(self, row: Mapping[str, Any]) -> AwayOffer:
         spec = _SPECS[row["kind"]](
-            name=f"{row['name']}@{self.name}",
+            name=self._away(row["name"]),
             target=STAND_IN,
             summary=row["summary"],
             tasks=tuple(row["tasks"]),
@@ -106,6 +107,24 @@ class Environment:
         known = row["parameters"]
         missing = tuple(row["missing"])
         return AwayOffer(spec, row["plugin"], row["distribution"], missing, None if known is None else tuple(known))
+
+    def _system(self, row: Mapping[str, Any]) -> AwayOffer:
+        spec = SystemSpec(
+            name=self._away(row["name"]),
+            summary=row["summary"],
+            head=self._away(row["head"]),
+            head_options=row["head_options"],
+            backbone=self._away(row["backbone"]),
+            backbone_options=row["backbone_options"],
+            preprocessors=tuple((self._away(name), options) for name, options in row["preprocessors"]),
+            segmenter=None if row["segmenter"] is None else self._away(row["segmenter"]),
+            segmenter_options=row["segmenter_options"],
+            checkpoint=row["checkpoint"],
+        )
+        return AwayOffer(spec, row["plugin"], row["distribution"], (), None)
+
+    def _away(self, name: str) -> str:
+        return f"{name}@{self.name}"
 
 
 def environments_root() -> Path | None:

@@ -68,6 +68,11 @@ class Pipeline:
         self.images = Images() if images is None else images
         self.looks = backbone.needs_pixels or bool(steps) or head.segmenter is not None
 
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """The tasks its head serves."""
+        return frozenset(self.head.tasks)
+
     def serves(self, sample: Sample) -> bool:
         """Whether the head serves the sample's task."""
         return sample.task in self.head.tasks

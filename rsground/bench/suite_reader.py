@@ -44,11 +44,17 @@ def read_suite(text: str, source: str) -> Suite:
     datasets = [
         _dataset(value, f"{file}: dataset {place}", limit) for place, value in enumerate(_several(top, "dataset"), 1)
     ]
-    entries = [
-        entry
-        for place, value in enumerate(_several(top, "entry"), 1)
-        for entry in _entries(value, f"{file}: entry {place}")
-    ]
+    entries: list[Entry] = []
+    notes = []
+    for place, value in enumerate(_several(top, "entry"), 1):
+        try:
+            entries += _entries(value, f"{file}: entry {place}")
+        except _AbsentSystemError as absent:
+            if not value.get("optional", False):
+                raise
+            notes.append(f"left out: {absent}")
+    if not entries:
+        raise SuiteError(f"{file}: every entry is optional and none can run here: {'; '.join(notes)}")
     top.finish(["seed"])
     _unique([entry.label for entry in entries], "entries", file)
     _unique([choice.label for choice in datasets], "data sets", file)
@@ -62,7 +68,12 @@ def read_suite(text: str, source: str) -> Suite:
         executor=executor,
         text=text,
         source=source,
+        notes=tuple(notes),
     )
+
+
+class _AbsentSystemError(SuiteError):
+    """A system is not registered here; an optional entry may do without."""
 
 
 def data_label(name: str, split: str, root: str | None, taken: Sequence[str]) -> str:
@@ -197,7 +208,7 @@ def _preset(system: str, section: Section, *others: Any) -> Entry:
     except UnknownNameError as error:
         from rsground.models.card import home_of
 
-        raise section.error(f"{error} {home_of(system)}".rstrip()) from error
+        raise _AbsentSystemError(str(section.error(f"{error} {home_of(system)}".rstrip()))) from error
     return Entry(
         label=system,
         head=Part(spec.head, dict(spec.head_options)),

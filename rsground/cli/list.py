@@ -102,7 +102,7 @@ def _system_facts(found: Registry, spec: Any) -> dict[str, Any]:
     parts = [("preprocessor", name) for name, _ in spec.preprocessors]
     parts += [("backbone", spec.backbone), ("head", spec.head)]
     parts += [("segmenter", spec.segmenter)] if spec.segmenter is not None else []
-    offers = {part: found.offers(part[0]).get(part[1]) for part in parts}
+    offers = {part: _offer_of(found, *part) for part in parts}
     missing = [f"{kind} {name}" for (kind, name), offer in offers.items() if offer is None]
     missing += [module for offer in offers.values() if offer is not None for module in offer.missing]
     head = offers["head", spec.head]
@@ -113,6 +113,15 @@ def _system_facts(found: Registry, spec: Any) -> dict[str, Any]:
         "bytes": size,
         "missing": list(dict.fromkeys(missing if there else [*missing, "its weights"])),
     }
+
+
+def _offer_of(found: Registry, kind: str, name: str) -> Offer | None:
+    from rsground.errors import DuplicateNameError, UnknownNameError
+
+    try:
+        return found.offer(kind, name)
+    except (UnknownNameError, DuplicateNameError):
+        return None
 
 
 def _size_of(checkpoint: str | None) -> tuple[int | None, bool]:

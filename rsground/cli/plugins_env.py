@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
             _say(f"  {offer.spec.name} needs {', '.join(offer.missing)}, not installed there")
     if heads := [offer.spec.name for offer in made.offers() if offer.spec.kind == "head" and not offer.is_core]:
         _say(f'in a suite:  head = "{heads[0]}"')
+    for system in (offer.spec.name for offer in made.offers() if offer.spec.kind == "system" and not offer.is_core):
+        _say(f'in a suite:  system = "{system}"; alone:  rsground predict IMAGE -q TEXT --system {system}')
     return 0
 
 

@@ -30,6 +30,7 @@ class Client:
         seed: handed to the backbone with every prompt.
         images: pixels by uri, shared with other systems of this process.
         limits: of a worker.
+        offered: options for whichever part takes them, as :func:`rsground.assembly.assemble` has them.
         logs: folder for what workers write to standard error, None for none.
 
     Raises:
@@ -45,10 +46,12 @@ class Client:
         seed: int = 0,
         images: Images | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        offered: Mapping[str, Any] | None = None,
         logs: Path | None = None,
     ) -> None:
         self.python, self.limits = python, limits
-        self._system, self._seed, self._logs = dict(system), seed, logs
+        self._load = {"system": dict(system), "seed": seed, "offered": dict(offered or {})}
+        self._logs = logs
         self._images = Images() if images is None else images
         self._worker: WorkerProcess | None = None
         self._held: frozenset[str] = frozenset()
@@ -57,7 +60,7 @@ class Client:
         """Workers started after the first one."""
         facts = self._first_facts()
         self.tasks = frozenset(Task(task) for task in facts["tasks"])
-        self._looks, self._needs_answer = bool(facts["looks"]), bool(facts["needs_answer"])
+        self.looks, self._needs_answer = bool(facts["looks"]), bool(facts["needs_answer"])
 
     def _first_facts(self) -> dict[str, Any]:
         while True:
@@ -115,7 +118,7 @@ class Client:
 
     def _ground(self, samples: Sequence[Sample]) -> list[Prediction]:
         worker = self._living()
-        images = self._images if self._looks else None
+        images = self._images if self.looks else None
         message, attachment = samples_to_message(samples, images, self._held, with_targets=self._needs_answer)
         try:
             found = worker.call("ground", message, attachment, seconds=self.limits.sample_s * len(samples))
@@ -156,7 +159,7 @@ class Client:
         log = None if self._logs is None else self._logs / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
         worker = WorkerProcess(self.python, self.limits, log)
         try:
-            found = worker.call("load", {"system": self._system, "seed": self._seed}, seconds=self.limits.load_s)
+            found = worker.call("load", self._load, seconds=self.limits.load_s)
         except BaseException:
             worker.kill()
             raise

@@ -9,12 +9,15 @@ import sysconfig
 from typing import Any
 
 import rsground
-from rsground.errors import PluginError
+from rsground.assembly import locate
+from rsground.errors import CheckpointError, PluginError
 from rsground.registry import Offer, registry, target_of
 from rsground.source_key import code_key
 
 KINDS = ("head", "preprocessor", "backbone", "segmenter", "codec")
 """Kinds of parts that a system in an environment may be made of."""
+_SYSTEM = ("name", "summary", "head", "backbone", "segmenter")
+_OPTIONS = ("head_options", "backbone_options", "segmenter_options")
 
 
 def here() -> dict[str, Any]:
@@ -28,6 +31,7 @@ def here() -> dict[str, Any]:
         "broken": dict(found.broken),
         "distributions": dict(found.distributions),
         "offers": [_row(kind, offer) for kind in KINDS for offer in found.offers(kind).values()],
+        "systems": [_system(offer) for offer in found.offers("system").values()],
     }
 
 
@@ -46,6 +50,28 @@ def _row(kind: str, offer: Offer) -> dict[str, Any]:
         "parameters": parameters if closed else None,
         "code": code_key(spec.target.partition(":")[0]),
     }
+
+
+def _system(offer: Offer) -> dict[str, Any]:
+    """A system by the names its parts have here; its weights by a path, which means the same everywhere."""
+    spec = offer.spec
+    return {
+        **{name: getattr(spec, name) for name in _SYSTEM},
+        **{name: dict(getattr(spec, name)) for name in _OPTIONS},
+        "preprocessors": [[name, dict(options)] for name, options in spec.preprocessors],
+        "checkpoint": _path(spec.checkpoint),
+        "plugin": offer.plugin,
+        "distribution": offer.distribution,
+    }
+
+
+def _path(checkpoint: str | None) -> str | None:
+    if checkpoint is None:
+        return None
+    try:
+        return str(locate(checkpoint).absolute())
+    except CheckpointError:
+        return checkpoint  # whoever uses it is told what is wrong
 
 
 def _parameters(offer: Offer) -> tuple[list[str], bool]:

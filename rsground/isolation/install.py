@@ -62,9 +62,10 @@ def install(
         say("asking what it offers")
         facts = {"requirement": requirement, "constraint": constraint, "limits": dict(limits or {})}
         record = write_record(folder, {**facts, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
-        if all(offer["distribution"].partition(" ")[0] == "rsground" for offer in record["offers"]):
+        offers = [*record["offers"], *record["systems"]]
+        if all(offer["distribution"].partition(" ")[0] == "rsground" for offer in offers):
             raise InstallError(
-                f"{requirement} was installed, but offers no head, preprocessor, backbone, segmenter or codec: "
+                f"{requirement} was installed, but offers no head, preprocessor, backbone, segmenter, codec or system: "
                 "it has no entry point in the group 'rsground'"
             )
     except BaseException:

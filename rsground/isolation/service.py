@@ -32,7 +32,7 @@ class Service(Calls):
     def _load(self, message: Mapping[str, Any], attachment: bytes) -> dict[str, Any]:
         del attachment
         self.close()
-        parts = assemble(message["system"])
+        parts = assemble(message["system"], message.get("offered"))
         system = Pipeline(parts.head, parts.backbone, parts.steps, seed=message["seed"], images=self._images)
         self._system = system
         return {

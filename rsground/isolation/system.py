@@ -10,7 +10,7 @@ from rsground.errors import SuiteError
 from rsground.isolation.client import Client
 from rsground.isolation.process import Limits
 from rsground.pipeline import Images
-from rsground.types import Prediction, Sample
+from rsground.types import Prediction, Sample, Task
 
 _KINDS = ("head", "backbone", "segmenter")
 
@@ -22,25 +22,44 @@ class IsolatedSystem:
         entry: as :func:`rsground.assembly.assemble` takes it, with parts named ``name@ENV``.
         seed: handed to the backbone with every prompt, as ``options["seed"]``.
         images: pixels by uri, shared between systems of one process.
+        offered: options for whichever part takes them, as :func:`rsground.assembly.assemble` has them.
 
     Raises:
         RsgroundError: there is no such environment, or a part cannot be built there.
     """
 
-    def __init__(self, entry: Mapping[str, Any], seed: int = 0, images: Images | None = None) -> None:
+    def __init__(
+        self,
+        entry: Mapping[str, Any],
+        seed: int = 0,
+        images: Images | None = None,
+        offered: Mapping[str, Any] | None = None,
+    ) -> None:
         environment = find_environment(str(environment_of(entry)))
+        self.images = Images() if images is None else images
         self.client = Client(
             environment.python,
             at_home(entry),
             seed=seed,
-            images=images,
+            images=self.images,
             limits=limits_of(environment),
+            offered=offered,
             logs=environment.logs,
         )
 
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """The tasks its head serves."""
+        return self.client.tasks
+
+    @property
+    def looks(self) -> bool:
+        """Whether it wants pictures."""
+        return self.client.looks
+
     def serves(self, sample: Sample) -> bool:
         """Whether the head serves the sample's task."""
-        return sample.task in self.client.tasks
+        return sample.task in self.tasks
 
     def answer(self, samples: Sequence[Sample]) -> list[Prediction]:
         """One prediction per sample, in order. Never raises: what goes wrong is in the prediction's ``error``."""

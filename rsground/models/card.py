@@ -24,6 +24,8 @@ _HOMES = (("tiny/mmrotate", "rsground-mmrotate"), ("tiny/", "rsground-zoo-tiny")
 
 def home_of(system: str) -> str:
     """A sentence on what brings a system of that name, empty where nothing is known to."""
+    if "@" in system:
+        return ""  # an environment brings it, and whoever does not find that says so
     home = next((home for start, home in _HOMES if system.startswith(start)), None)
     return "" if home is None else f"Such systems come with: pip install {home}."
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from rsground.assembly import assemble, locate
 from rsground.errors import CheckpointError, ImageError, ShapeError, UnknownNameError
+from rsground.isolation.system import IsolatedSystem, environment_of
 from rsground.models.asking import Picture, Question, sample_of
 from rsground.models.atomic import replacing_folder
 from rsground.models.card import CARD, Card, PartCard, home_of, read_card, write_card
@@ -34,13 +35,15 @@ class Grounder:
     """A system that answers questions about images.
 
     Args:
-        pipeline: its parts, joined.
+        pipeline: its parts, joined; or a system of an isolated environment, whose parts are there.
         card: what it is made of and where it comes from.
         place: the folder it was loaded from, None for a system without weights.
         batch: questions given to the backbone at once.
     """
 
-    def __init__(self, pipeline: Pipeline, card: Card, place: Path | None = None, batch: int = 8) -> None:
+    def __init__(
+        self, pipeline: Pipeline | IsolatedSystem, card: Card, place: Path | None = None, batch: int = 8
+    ) -> None:
         if batch < 1:
             raise ShapeError(f"option 'batch' must be at least 1, got {batch}")
         self.pipeline, self.card, self.place, self.batch = pipeline, card, place, batch
@@ -50,7 +53,8 @@ class Grounder:
         """Load a system.
 
         Args:
-            system: a registered name (``"tiny/geopixel"``) or a system folder; ``"./name"`` is always a folder.
+            system: a registered name (``"tiny/geopixel"``, or ``"tiny/mmrotate@mm"`` of the environment ``mm``) or a
+                system folder; ``"./name"`` is always a folder.
             batch: questions given to the backbone at once.
             seed: of systems that draw.
             options: such as ``device="cuda"``, ``dtype="bfloat16"``, ``constrained=False``: given to every part that
@@ -61,6 +65,7 @@ class Grounder:
                 what to install), or no part has such an option.
             CheckpointError: the folder's card or weights cannot be used.
             PluginError: a part cannot be loaded.
+            InstallError, CallError: (of an isolated environment) it cannot be used, or the system not be built there.
         """
         card, place = find_system(system)
         description = {
@@ -68,15 +73,17 @@ class Grounder:
             "backbone": card.backbone.to_json(),
             "preprocess": [part.to_json() for part in card.preprocessors],
             "segmenter": None if card.segmenter is None else card.segmenter.to_json(),
-            "checkpoint": place,
+            "checkpoint": None if place is None else str(place),
         }
         given = {name: value for name, value in options.items() if value is not None}
+        if environment_of(description) is not None:
+            return cls(IsolatedSystem(description, seed, offered=given), card, place, batch)
         return cls(Pipeline(*assemble(description, given), seed=seed), card, place, batch)
 
     @property
     def tasks(self) -> frozenset[Task]:
         """The tasks it answers."""
-        return frozenset(self.pipeline.head.tasks)
+        return self.pipeline.tasks
 
     def ground(
         self, image: Picture | tuple[Picture, Picture], expression: str, task: Task | str | None = None
@@ -139,31 +146,36 @@ class Grounder:
         Raises:
             CheckpointError: something else is there, or it cannot be written.
         """
-        target = Path(folder)
+        target, pipeline = Path(folder), self.pipeline
+        if isinstance(pipeline, IsolatedSystem):
+            raise CheckpointError(
+                f"system {self.card.name!r} lives in an isolated environment; save it with that environment's python",
+                target,
+            )
         taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
         if taken and not (overwrite and (target / CARD).is_file()):
             way_out = "give overwrite=True" if (target / CARD).is_file() else "give another folder"
             raise CheckpointError(f"there is something already; {way_out}", target)
         try:
             with replacing_folder(target) as fresh:
-                self._save_parts(fresh)
+                self._save_parts(pipeline, fresh)
                 write_card(fresh, _movable(card or self.card))
         except OSError as error:
             raise CheckpointError(f"cannot be written: {error}", target) from error
         return target
 
-    def _save_parts(self, folder: Path) -> None:
-        head, segmenter = self.pipeline.head, self.pipeline.head.segmenter
+    def _save_parts(self, pipeline: Pipeline, folder: Path) -> None:
+        head, segmenter = pipeline.head, pipeline.head.segmenter
         if hasattr(head, "state_dict"):
             from rsground.models.state import save_state  # torch, which systems of text alone do without
 
             state = head.state_dict()
             if state:
                 save_state(state, folder / "head")
-        places: list[tuple[Any, str]] = [(self.pipeline.backbone, "backbone")]
+        places: list[tuple[Any, str]] = [(pipeline.backbone, "backbone")]
         if segmenter is not None:
             places.append((segmenter, "segmenter"))
-        for part, step in zip(self.card.preprocessors, self.pipeline.steps, strict=True):
+        for part, step in zip(self.card.preprocessors, pipeline.steps, strict=True):
             places.append((step, f"preprocessors/{part.name}"))
         for thing, place in places:
             self._save_part(thing, folder / place, None if self.place is None else self.place / place)

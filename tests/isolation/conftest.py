@@ -32,6 +32,8 @@ def environments_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (packages / found.name).symlink_to(found)
     (packages / "core.pth").write_text(f"{Path(rsground.__file__).resolve().parents[1]}\n", "utf-8")
     (packages / "wild.py").write_bytes((Path(__file__).parent / "wild.py").read_bytes())
+    (packages / "wild_weights" / "looker").mkdir(parents=True)
+    (packages / "wild_weights" / "looker" / "width.txt").write_text("31", "utf-8")
     info = packages / "rsground_wild-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rsground-wild\nVersion: 1.0\n")

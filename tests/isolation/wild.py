@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from rsground import BackboneSpec, HeadSpec, hookimpl
+from rsground import BackboneSpec, HeadSpec, SystemSpec, hookimpl
 from rsground.contracts import Backbone, Prompt, TextHead
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 
@@ -128,11 +128,15 @@ class WildHead(TextHead):
 
 
 class Looker(Backbone):
-    """Answers with what it sees: the mean of the picture as a box."""
+    """Answers with what it sees: the mean of the picture as a box, and how wide its weights say boxes are."""
+
+    def __init__(self, checkpoint: str = "", width: int = 60) -> None:
+        self.width = int((Path(checkpoint) / "width.txt").read_text()) if checkpoint else width
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         assert all(prompt.sample is None or prompt.sample.targets is None for prompt in prompts), "it could cheat"
-        return [Generation(text=f"{prompt.view.images[0].mean():g},0,60,40") for prompt in prompts if prompt.view]
+        wide = self.width
+        return [Generation(text=f"{prompt.view.images[0].mean():g},0,{wide},40") for prompt in prompts if prompt.view]
 
 
 class Needy(TextHead):
@@ -150,3 +154,13 @@ def rsground_heads() -> list[HeadSpec]:
 @hookimpl
 def rsground_backbones() -> list[BackboneSpec]:
     return [BackboneSpec(name="wild-looker", target="wild:Looker", summary="looks")]
+
+
+@hookimpl
+def rsground_checkpoints() -> list[SystemSpec]:
+    parts = {"head": "wild", "backbone": "wild-looker"}
+    blind = (("blindfold", {}),)
+    return [
+        SystemSpec(name="wild/sees", summary="looks", checkpoint="wild_weights:looker", **parts),
+        SystemSpec(name="wild/gone", summary="lost", checkpoint="wild_weights:gone", preprocessors=blind, **parts),
+    ]
