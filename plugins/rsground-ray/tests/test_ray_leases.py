@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsground_ray.keeper import Keeper
 from rsground_ray.leases import LeaseBook, claim
+from rsground_ray.processes import this_life
 
 NAMES = ("gpu:0", "gpu:1", "gpu:2")
 ACTS = st.lists(
@@ -62,3 +66,30 @@ def test_the_dead_give_back() -> None:
     assert book.sweep(lambda holder: holder != "dead") == ["dead"]
     assert book.grant() == ["next"]
     assert not book.is_granted("dead")
+
+
+def test_a_late_farewell_does_not_end_the_next_lease() -> None:
+    async def story() -> list[bool]:
+        keeper, me = Keeper(), this_life()
+        first = await keeper.acquire(me, 1, ["gpu:0"], True)
+        second = await keeper.acquire(me, 2, ["gpu:0"], True)
+        await keeper.release(me, 1)  # overtaken by the call before
+        held = not await keeper.retire()
+        await keeper.release(me, 2)
+        return [first, second, held, await keeper.retire()]
+
+    assert asyncio.run(story()) == [True, True, True, True]
+
+
+def test_a_claim_that_is_gone_is_not_waited_for() -> None:
+    async def story() -> bool:
+        keeper, me = Keeper(), this_life()
+        keeper._book.ask(claim("somebody", ["gpu:0"], alone=True))
+        keeper._book.grant()
+        keeper._sweep = lambda: None  # type: ignore[method-assign]  # "somebody" is no process, and stays
+        waiting = asyncio.create_task(keeper.acquire(me, 1, ["gpu:0"], True))
+        await asyncio.sleep(0)
+        keeper._book.drop(me)
+        return await waiting
+
+    assert asyncio.run(story()) is False

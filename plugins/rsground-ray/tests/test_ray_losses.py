@@ -1,9 +1,7 @@
-"""Workers that die, stop or hang, and a node that is lost: nothing is missing, nothing counts twice."""
+"""Workers that die, stop or hang: nothing is missing, nothing counts twice."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,43 +50,3 @@ def test_a_holder_that_dies_gives_its_lease_back(ray_here: Any, bench: Any) -> N
     result, run = bench.run(bench.suite(entry, count=12, executor='{name = "ray", gpus_per_worker = 0.5}'))
     assert result.complete
     assert not run.usage("x", "ray-toy")["failed"].any()
-
-
-@pytest.mark.skipif("RAY_ADDRESS" in os.environ, reason="needs a cluster of its own")
-def test_a_lost_node_costs_nothing(bench: Any, toy_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import ray
-    from ray.cluster_utils import Cluster
-
-    from rsground.bench.plan import make_plan
-    from rsground.bench.results import Run
-    from rsground.bench.runner import Watcher, run_plan
-    from rsground.bench.suite_check import checked
-    from rsground.bench.suite_reader import read_suite
-
-    node = {"num_cpus": 1, "object_store_memory": 80 << 20}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    try:
-        lost = cluster.add_node(**node)
-        ray.init(address=cluster.address, log_to_driver=False, namespace="rsground")
-
-        class Breaker(Watcher):
-            seen = 0
-
-            def outcome(self, outcome: Any) -> None:
-                self.seen += 1
-                if self.seen == 10:
-                    cluster.remove_node(lost, allow_graceful=False)
-
-        text = bench.suite(bench.entry("x", busy_s=0.02), count=60, executor='{name = "ray"}')
-        watcher = Breaker()
-        result = run_plan(
-            make_plan(checked(read_suite(text, "toys.toml"))), bench.folder / "run", workers=2, watcher=watcher
-        )
-        assert result.complete
-        assert watcher.seen == 60, "every answer was stored once"
-        with Run.open(bench.folder / "run") as run:
-            calm = undisturbed(bench, bench.entry("x", busy_s=0.0), 60)
-            assert bench.content(run) == bench.content(calm)
-    finally:
-        ray.shutdown()
-        cluster.shutdown()

@@ -23,38 +23,46 @@ _FAREWELLS = 10
 class Keeper:
     """Actor around a :class:`rsground_ray.leases.LeaseBook`; holders are processes of its machine.
 
-    Whoever dies with a lease is found out by those who wait for it.
+    Whoever dies with a lease is found out by those who wait for it. Calls may be worked off in another order than they
+    were made, so a lease is given back by its number: a holder's late "I am done" must not end its next lease.
     """
 
     def __init__(self) -> None:
         self._book = LeaseBook()
         self._news = asyncio.Condition()
         self._retired = False
+        self._numbers: dict[Life, int] = {}
 
-    async def acquire(self, holder: Life, names: list[str], alone: bool) -> bool:
-        """Wait for a lease; false when this keeper has retired and another must be asked."""
+    async def acquire(self, holder: Life, number: int, names: list[str], alone: bool) -> bool:
+        """Wait for the holder's lease of that number; false when it must be asked for again, or of another keeper."""
         if self._retired:
             return False
         holder = Life(*holder)
         async with self._news:
+            self._numbers[holder] = number
             self._book.ask(claim(holder, names, alone=alone))
             self._tell()
             while not self._book.is_granted(holder):
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._news.wait(), _LOOK_EVERY_S)
                 self._sweep()
-                if not is_alive(holder):
+                if not self._book.is_known(holder):
                     return False
         return True
 
-    async def release(self, holder: Life) -> None:
-        """Give a lease back."""
+    async def release(self, holder: Life, number: int) -> None:
+        """Give a lease back; nothing happens where the holder has a later one."""
+        holder = Life(*holder)
         async with self._news:
-            self._book.drop(Life(*holder))
-            self._tell()
+            if self._numbers.get(holder) == number:
+                del self._numbers[holder]
+                self._book.drop(holder)
+                self._tell()
 
     def _sweep(self) -> None:
-        self._book.sweep(lambda life: isinstance(life, Life) and is_alive(life))
+        for gone in self._book.sweep(lambda life: isinstance(life, Life) and is_alive(life)):
+            assert isinstance(gone, Life)
+            self._numbers.pop(gone, None)
         self._tell()
 
     def _tell(self) -> None:
@@ -107,25 +115,26 @@ class Leases:
     def __init__(self, names: list[str]) -> None:
         context = ray.get_runtime_context()
         self.machine, self._node = ray.util.get_node_ip_address(), context.get_node_id()
-        self._names, self._me = names, this_life()
+        self._names, self._me, self._number = names, this_life(), 0
         self._keeper: Any = None
 
     @contextlib.contextmanager
     def held(self, *, alone: bool) -> Iterator[float]:
         """While entered, the devices are ours (alone, or together with others); yields the seconds waited."""
         began = time.monotonic()
+        self._number += 1
         while not self._acquired(alone):
             self._keeper = None
         try:
             yield time.monotonic() - began
         finally:
-            self._keeper.release.remote(self._me)
+            self._keeper.release.remote(self._me, self._number)
 
     def _acquired(self, alone: bool) -> bool:
         if self._keeper is None:
             self._keeper = keeper_of(self.machine, self._node)
         try:
-            granted: bool = ray.get(self._keeper.acquire.remote(self._me, self._names, alone))
+            granted: bool = ray.get(self._keeper.acquire.remote(self._me, self._number, self._names, alone))
         except RayActorError:
             granted = False
         if not granted:

@@ -63,6 +63,10 @@ class LeaseBook:
         """Whether the holder may go on."""
         return holder in self._granted
 
+    def is_known(self, holder: Hashable) -> bool:
+        """Whether the holder has a claim, granted or waiting."""
+        return holder in self._claims
+
     @property
     def is_idle(self) -> bool:
         """Whether nobody holds or waits."""
