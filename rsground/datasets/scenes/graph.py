@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsground.datasets.refer.objects import SceneGraph, SceneObject
+from rsground.datasets.scenes.compiled.switch import is_compiled
 from rsground.datasets.scenes.plan import CATEGORIES, Plan, Thing
 from rsground.datasets.scenes.runs import Runs, label_runs
 from rsground.types import HBB, Quad, Region
@@ -97,15 +98,17 @@ def landing_grounds(plan: Plan, labels: NDArray[np.int32]) -> list[int]:
     """
     side = LANDING_METRES / plan.gsd
     step = max(1, int(side / 8))
-    coarse = labels[step // 2 :: step, step // 2 :: step]
     window = max(1, round(side / step))
-    seen = np.bincount(coarse.reshape(-1), minlength=len(plan.things)).tolist()
-    return [
-        number
-        for number, thing in enumerate(plan.things)
-        if thing.open and thing.labelled and seen[number] >= window * window and thing.category is None
-        if fits_square(coarse == number, window)
+    free = [
+        number for number, thing in enumerate(plan.things) if thing.open and thing.labelled and thing.category is None
     ]
+    if is_compiled() and labels.flags.carray:
+        from rsground.datasets.scenes.compiled.runs import fits
+
+        return [number for number in free if fits(labels, number, step // 2, step, window)]
+    coarse = labels[step // 2 :: step, step // 2 :: step]
+    seen = np.bincount(coarse.reshape(-1), minlength=len(plan.things)).tolist()
+    return [number for number in free if seen[number] >= window * window and fits_square(coarse == number, window)]
 
 
 def fits_square(free: NDArray[np.bool_], side: int) -> bool:

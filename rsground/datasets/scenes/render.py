@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from rsground.datasets.scenes.banks import crop, noise, sensor_noise
 from rsground.datasets.scenes.canvas import Canvas, Look
+from rsground.datasets.scenes.compiled.switch import is_compiled
 from rsground.datasets.scenes.frames import HALF, Cover, Window, tiles
 from rsground.datasets.scenes.paints import Ground
 from rsground.datasets.scenes.plan import Layer, Plan, Thing
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     F32 = NDArray[np.float32]
+    I32 = NDArray[np.int32]
 
 
 class Drawing(NamedTuple):
@@ -56,22 +60,33 @@ def draw(plan: Plan, pixels: bool) -> Drawing:
     size = plan.size
     labels = np.zeros((size, size), np.int32)
     canvas = Canvas(np.zeros((3, size, size), np.float32), plan.look, plan.gsd) if pixels else None
+    draw_layer, grow = _hands(plan.look)
     layers = [(layer, list(group)) for layer, group in groupby(_placed(plan, pixels), key=lambda at: at.thing.layer)]
     for _, group in filter(lambda layer: layer[0] < Layer.HIGH, layers):
-        _draw_layer(group, labels, canvas)
-    plant(plan, _roots(plan) if plan.hidden else labels, labels, canvas)
+        draw_layer(group, labels, canvas)
+    grow(plan, _roots(plan) if plan.hidden else labels, labels, canvas)
     for _, group in filter(lambda layer: layer[0] >= Layer.HIGH, layers):
-        _draw_layer(group, labels, canvas)
+        draw_layer(group, labels, canvas)
     return Drawing(labels, None if canvas is None else canvas.planes)
+
+
+def _hands(look: Look) -> tuple[Callable[[list[Placed], I32, Canvas | None], None], Callable[..., None]]:
+    """What draws a layer and what plants trees: kernels where they can be had, else what stands here."""
+    if not is_compiled():
+        return _draw_layer, plant
+    from rsground.datasets.scenes.compiled import painter
+
+    return partial(painter.draw_layer, look=look), painter.plant
 
 
 def _roots(plan: Plan) -> NDArray[np.int32]:
     """The label map that trees grow on: of the plan with nothing hidden, so that both pictures of a pair agree."""
     labels = np.zeros((plan.size, plan.size), np.int32)
+    draw_layer, _ = _hands(plan.look)
     everything = _placed(replace(plan, hidden=frozenset()), False)
     for layer, group in groupby(everything, key=lambda at: at.thing.layer):
         if layer < Layer.HIGH:
-            _draw_layer(list(group), labels, None)
+            draw_layer(list(group), labels, None)
     return labels
 
 
@@ -86,21 +101,21 @@ def _placed(plan: Plan, pixels: bool) -> list[Placed]:
 
 def _draw_layer(group: list[Placed], labels: NDArray[np.int32], canvas: Canvas | None) -> None:
     """Shadows of a whole layer first, then its things one by one, then its small sprites in bulk."""
-    single, small = _sorted_by_size(group)
+    single, small = sorted_by_size(group)
     batches = [
         Batch(stamp_out([placed.thing for placed in batch], side, labels.shape[0]), batch)
         for side, batch in small.items()
     ]
     standing = {} if canvas is None else _cast_shadows(canvas, single, batches)
     for placed in single:
-        _draw_single(placed, labels, canvas, standing.pop(placed.number, None))
+        draw_single(placed, labels, canvas, standing.pop(placed.number, None))
     for batch in batches:
         label(batch.stamps, [placed.number for placed in batch.placed], labels)
         if canvas is not None:
             paint(batch.stamps, [placed.thing for placed in batch.placed], canvas)
 
 
-def _draw_single(placed: Placed, labels: NDArray[np.int32], canvas: Canvas | None, cover: Cover | None) -> None:
+def draw_single(placed: Placed, labels: NDArray[np.int32], canvas: Canvas | None, cover: Cover | None) -> None:
     """One thing, in the way that looks at the fewest pixels."""
     number, thing, win = placed
     if cover is None and thing.shape.is_plain_box and isinstance(thing.paint, Ground):
@@ -144,7 +159,7 @@ def _draw_thin(number: int, thing: Thing, win: Window, labels: NDArray[np.int32]
         labels.reshape(-1)[pixels.y.take(solid) * labels.shape[1] + pixels.x.take(solid)] = number
 
 
-def _sorted_by_size(group: list[Placed]) -> tuple[list[Placed], dict[int, list[Placed]]]:
+def sorted_by_size(group: list[Placed]) -> tuple[list[Placed], dict[int, list[Placed]]]:
     """What is drawn alone, and small sprites by their window side, smallest last."""
     single: list[Placed] = []
     small: dict[int, list[Placed]] = {side: [] for side in reversed(SIDES)}
@@ -173,6 +188,10 @@ def expose(planes: F32, look: Look) -> NDArray[np.uint8]:
 
     Blur and noise run in 16-bit fixed point, a quarter of a grey level fine.
     """
+    if is_compiled():
+        from rsground.datasets.scenes.compiled import painter
+
+        return painter.expose(planes, look)
     _, height, width = planes.shape
     x, y = look.offset
     uneven = crop(noise("clouds"), x + 191, y + 67, width, height) * np.float32(0.05)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rsground.datasets.scenes.compiled.switch import is_compiled
 from rsground.types import RLE
 
 if TYPE_CHECKING:
@@ -100,6 +101,10 @@ def label_runs(labels: NDArray[np.integer], keep: NDArray[np.bool_]) -> Runs:
         labels: ``(H, W)`` non-negative integers.
         keep: ``(L,)`` bool, indexed by label.
     """
+    if is_compiled() and labels.dtype == np.int32 and labels.flags.carray:
+        from rsground.datasets.scenes.compiled import instances
+
+        return instances.label_runs(labels, keep)
     height, width = labels.shape
     narrow = np.int16 if len(keep) < 1 << 15 else np.int32  # 16-bit labels are sorted by radix
     columns = np.empty((width, height + 1), narrow)

@@ -34,17 +34,10 @@ def plant(plan: Plan, roots: NDArray[np.int32], labels: NDArray[np.int32], canva
     A crown of the bank stands where its rank is below the tree density of the ground under its centre, so crowns are
     whole, overhang roads and cars, and are the same whether pixels are drawn or not.
     """
-    windows = [thing.win for thing in plan.things if thing.trees > 0]
-    if not windows:
+    win = canopy_window(plan)
+    if win is None:
         return
-    reach = math.ceil(TREE_SPACING / plan.gsd)
-    win = Window(
-        max(0, min(win.x0 for win in windows) - reach),
-        max(0, min(win.y0 for win in windows) - reach),
-        min(plan.size, max(win.x1 for win in windows) + reach),
-        min(plan.size, max(win.y1 for win in windows) + reach),
-    )
-    pitch = min(CANOPY_PITCHES, key=lambda pitch: abs(math.log2(pitch * plan.gsd / TREE_SPACING)))
+    pitch = nearest_pitch(plan.gsd)
     ground = _framed(np.array([thing.trees for thing in plan.things], np.float32).take(roots))
     height, width = win.shape
     at = (plan.look.offset[0] + win.x0, plan.look.offset[1] + win.y0, width, height)
@@ -58,6 +51,25 @@ def plant(plan: Plan, roots: NDArray[np.int32], labels: NDArray[np.int32], canva
     np.copyto(labels[win.at], np.int32(len(plan.things)), where=stands)
     if canvas is not None:
         _paint(canvas, win, stands, pitch, at)
+
+
+def canopy_window(plan: Plan) -> Window | None:
+    """What crowns can reach; None where nothing grows."""
+    windows = [thing.win for thing in plan.things if thing.trees > 0]
+    if not windows:
+        return None
+    reach = math.ceil(TREE_SPACING / plan.gsd)
+    return Window(
+        max(0, min(win.x0 for win in windows) - reach),
+        max(0, min(win.y0 for win in windows) - reach),
+        min(plan.size, max(win.x1 for win in windows) + reach),
+        min(plan.size, max(win.y1 for win in windows) + reach),
+    )
+
+
+def nearest_pitch(gsd: float) -> int:
+    """The canopy bank whose crowns are nearest to natural size."""
+    return min(CANOPY_PITCHES, key=lambda pitch: abs(math.log2(pitch * gsd / TREE_SPACING)))
 
 
 def _framed(density: F32) -> F32:
