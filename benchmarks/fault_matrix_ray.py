@@ -97,8 +97,11 @@ def matrix(args: argparse.Namespace, folder: Path) -> int:
                 problems += [f"moment {moment + 1}: {found}" for found in compare(folder / "calm", torn)]
             bad += len(problems)
             for problem in problems:
-                print(f"FAIL {fault}: {problem}")
-            print(f"{fault}: {landed} of {args.moments} landed in a run that was going on, {len(problems)} problems")
+                print(f"FAIL {fault}: {problem}", flush=True)
+            print(
+                f"{fault}: {landed} of {args.moments} landed in a run that was going on, {len(problems)} problems",
+                flush=True,
+            )
     finally:
         cluster.shutdown()
     print("FAIL" if bad else "PASS: every run complete, nothing lost, nothing twice, scores identical")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from rsground.errors import WorkerError
 from rsground.isolation.link import wait
 
 _LOOK_EVERY_S = 0.2
+_PAUSE_S = 0.05
+"""Before a worker is started in place of one that died without answering anything; it doubles with every such death."""
 _LIVES = 3
 """Deaths in a row, without an answer in between, before the run gives up."""
 
@@ -153,6 +156,8 @@ class Pool:
             raise WorkerError(
                 f"worker processes die before they answer anything ({reason}); try --workers 0 to see why"
             )
+        if self._deaths:
+            time.sleep(_PAUSE_S * 2 ** (self._deaths - 1))
         self._workers[place] = self._hired()
         if lost is not None:
             yield lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,8 +135,11 @@ def test_workers_that_never_answer_end_the_run(ran: Callable[..., tuple], monkey
     monkeypatch.setattr(
         "rsground.bench.process.START", START.replace("rsground.bench.worker import main", "toys import ends as main")
     )
+    pauses: list[float] = []
+    monkeypatch.setattr("rsground.bench.pool.time", SimpleNamespace(sleep=pauses.append))
     with pytest.raises(WorkerError, match=r"die before they answer anything .*exit code 7.*--workers 0"):
         ran(suite('{label = "x", head = "toy"}', data='{name = "toy", count = 3}'), workers=1)
+    assert pauses == [0.05, 0.1], "each start waits twice as long as the one before"
 
 
 def test_samples_that_cannot_travel_are_named(ran: Callable[..., tuple]) -> None:
