@@ -20,7 +20,7 @@ settings.register_profile("rsground", deadline=None, suppress_health_check=[Heal
 settings.load_profile("rsground")
 
 HERE = Path(__file__).parent
-# The plugin is large (Ray) and not in plugins/all.txt; `nox -s "plugin(rsground-ray)"` installs and tests it.
+# The plugin is large (Ray) and not in plugins/all.txt; the README's test command installs it beside, others may not.
 collect_ignore_glob = [] if importlib.util.find_spec("rsground_ray") else ["test_*.py"]
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_worker_niceness": "0"}
 LEFT = "ignore:subprocess .* is still running:ResourceWarning"
