@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "tests", "docs"]
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole suite over the core and every first-party plugin, installed as a user would."""
-    session.install("-r", "plugins/all.txt", "./plugins/rsground-ray", ".[test,train,ap,captions,geo,tokens]")
+    session.install("-r", "plugins/all.txt", "./plugins/rsground-ray", ".[test,train,ap,captions,geo,tokens,fast]")
     session.run("pytest", *session.posargs)
 
 

@@ -5,6 +5,9 @@
 Everything runs in this one process on one core; rates are given by its CPU time, which is what one core does, and by
 wall time. The other side of the ratio is the cheapest thing one could do instead of generating: decode the same
 pictures from PNG and JPEG bytes in memory, and their masks from COCO run lengths.
+
+Where numba is installed (extra ``fast``), the first lines are of compiled kernels and the same work is measured again
+with plain NumPy; kernels are compiled, or loaded from numba's cache, before anything is timed.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +26,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from rsground.datasets.scenes import ChangeScene, Scene
+from rsground.datasets.scenes.compiled.switch import SWITCH, is_compiled
 
 
 class Rate(NamedTuple):
@@ -66,17 +72,42 @@ def measure(seed: int, size: int, count: int, rounds: int) -> dict[str, Rate]:
         scene = Scene(seed, index, size)
         return scene.render(), scene.graph
 
-    best(whole, 0, count, 1)  # fills the banks and atlases of this process
+    def masks(index: int) -> object:
+        return Scene(seed, index, size).graph
+
+    best(whole, 0, count, 1)  # compiles what is not compiled yet, fills the banks and atlases of this process
     rates = {
         "pixels, masks and boxes": best(whole, 0, count, rounds),
-        "masks and boxes only": best(lambda index: Scene(seed, index, size).graph, 0, count, rounds),
+        "masks and boxes only": best(masks, 0, count, rounds),
         "before/after pair with change mask": best(lambda index: _pair(seed, index, size), 0, count, rounds),
         "decode PNG and masks": best(stored(seed, size, 0, count, "PNG"), 0, count, rounds),
         "decode JPEG and masks": best(stored(seed, size, 0, count, "JPEG"), 0, count, rounds),
     }
     made, read = rates["pixels, masks and boxes"], rates["decode PNG and masks"]
     rates["ratio generate : decode PNG"] = Rate(made.cpu / read.cpu, made.wall / read.wall)
+    if is_compiled():
+        with plain_numpy():
+            plain = best(whole, 0, count, rounds)
+            rates |= {
+                "pixels, masks and boxes, plain": plain,
+                "masks and boxes only, plain": best(masks, 0, count, rounds),
+            }
+        rates["ratio compiled : plain"] = Rate(made.cpu / plain.cpu, made.wall / plain.wall)
     return rates
+
+
+@contextmanager
+def plain_numpy() -> Iterator[None]:
+    """No kernels inside."""
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SWITCH]
+        else:
+            os.environ[SWITCH] = before
 
 
 def _pair(seed: int, index: int, size: int) -> object:
@@ -99,7 +130,8 @@ def main() -> None:
         print(json.dumps(plain))
         return
     for size, rates in results.items():
-        print(f"{size} x {size}, {args.count} scenes, best of {args.rounds}, one core")
+        way = "compiled kernels" if is_compiled() else "plain NumPy"
+        print(f"{size} x {size}, {args.count} scenes, best of {args.rounds}, one core, {way}")
         print(f"  {'':38s} {'/CPU s':>9s} {'/wall s':>9s}")
         for name, rate in rates.items():
             print(f"  {name:38s} {rate.cpu:9.2f} {rate.wall:9.2f}")

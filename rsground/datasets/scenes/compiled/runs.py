@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @compiled("void(int32[:,::1], boolean[::1], int64[::1], int32[:,::1])")
-def count(labels: I32, keep: Mask, counts: I64, turned: I32) -> None:
+def count(labels: NDArray[np.integer], keep: Mask, counts: I64, turned: I32) -> None:
     """Column runs of every label of ``keep``, and the map with columns as lines.
 
     Args:
