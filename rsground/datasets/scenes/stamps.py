@@ -49,7 +49,10 @@ def side_of(thing: Thing) -> int | None:
     if not isinstance(shape, Sprite):
         return None
     need = 2 * math.hypot(shape.half_u, shape.half_v) + 2
-    return next((side for side in SIDES if need <= side), None)
+    for side in SIDES:
+        if need <= side:
+            return side
+    return None
 
 
 def stamp_out(things: Sequence[Thing], side: int, size: int) -> Stamps:
