@@ -2,16 +2,19 @@
 
     python benchmarks/performance/ray_scaling.py
     python benchmarks/performance/ray_scaling.py --samples 400 --rounds 1
+    python benchmarks/performance/ray_scaling.py --samples 100 --rounds 2 --hashes 200000
 
 Start-up is left out: the clock runs from the first answer stored to the last. A head that burns needs a core of its own
-per worker, so its ratio says as much about the machine as about us; a backbone that sleeps needs none, so its ratio is
-ours alone. Overhead: seconds per sample of parts that do nothing, with one worker, less those of the local executor
+per worker, so its ratio says as much about the machine as about us (what two plain processes reach is printed beside
+it); a backbone that sleeps needs none, so its ratio is ours alone. Overhead: seconds per sample of parts that do nothing, with one worker, less those of the local executor
 without processes. RAY_ADDRESS names a Ray that runs already.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import multiprocessing
 import os
 import tempfile
 import time
@@ -63,12 +66,31 @@ def run(executor: str, workers: int, count: int, rounds: int, nap_s: float) -> f
     return watch.each_s(count // 2)
 
 
+def plain(hashes: int, processes: int) -> float:
+    """Seconds per 25 answers' worth of hashes, each process doing as many, with nothing but hashing."""
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        pool.map(burn, [1] * processes, chunksize=1)  # all are up
+        began = time.perf_counter()
+        pool.map(burn, [25 * hashes] * processes, chunksize=1)
+        return (time.perf_counter() - began) / processes
+
+
+def burn(hashes: int) -> None:
+    """So many hashes."""
+    word = b""
+    for _ in range(hashes):
+        word = hashlib.sha256(word).digest()
+
+
 def main() -> None:
     """Measure, and print ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=600, help="of each run (600)")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions; the best one counts (3)")
+    parser.add_argument("--hashes", type=int, default=HASHES, help="that a head burns a sample (40,000: about 20 ms)")
     args = parser.parse_args()
+    took = {processes: min(plain(args.hashes, processes) for _ in range(args.rounds)) for processes in (1, 2)}
+    print(f"machine: two plain processes hash {took[1] / took[2]:.2f} times as fast as one", flush=True)
     with noop.installed():
         import ray
 
@@ -78,7 +100,7 @@ def main() -> None:
         joining = {"runtime_env": {"env_vars": {"PYTHONPATH": os.environ["PYTHONPATH"]}}}
         ray.init(address=address, log_to_driver=False, namespace="rsground", **(new if address == "local" else joining))
         try:
-            for what, rounds, nap_s in (("burns", HASHES, 0.0), ("sleeps", 0, NAP_S)):
+            for what, rounds, nap_s in (("burns", args.hashes, 0.0), ("sleeps", 0, NAP_S)):
                 best = {
                     workers: min(run('"ray"', workers, args.samples, rounds, nap_s) for _ in range(args.rounds))
                     for workers in (1, 2)
