@@ -6,8 +6,8 @@
 
 Start-up is left out: the clock runs from the first answer stored to the last. A head that burns needs a core of its own
 per worker, so its ratio says as much about the machine as about us (what two plain processes reach is printed beside
-it); a backbone that sleeps needs none, so its ratio is ours alone. Overhead: seconds per sample of parts that do nothing, with one worker, less those of the local executor
-without processes. RAY_ADDRESS names a Ray that runs already.
+it); a backbone that sleeps needs none, so its ratio is ours alone. Overhead: seconds per sample of parts that do
+nothing, with one worker, less those of the local executor without processes. RAY_ADDRESS names a Ray that runs already.
 """
 
 from __future__ import annotations
