@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -75,6 +76,15 @@ def test_what_the_script_itself_defines_cannot_travel(monkeypatch: pytest.Monkey
     sample = replace(miniature(Domain.HBB), images=(ImageRef("drawn", 8, 8, partial(picture, 3)),))
     with pytest.raises(ContractError, match=r"cannot be sent .*the script that was started.*--workers 0"):
         task_to_message(Task(1, (Item(0, sample, (0,)),)))
+
+
+def test_a_name_that_looks_like_the_script_may_travel() -> None:
+    drawn = ImageRef("drawn", 8, 8, partial(os.path.join, "pictures", "__main__.png"))
+    sample = replace(miniature(Domain.HBB), images=(drawn,))
+    message, attachment = task_to_message(Task(1, (Item(0, sample, (0,)),)))
+    (item,) = task_from_message(1, travelled(message), attachment).items
+    assert item.sample.images[0].render is not None
+    assert item.sample.images[0].render() == os.path.join("pictures", "__main__.png")
 
 
 def test_a_job_is_the_same_over_there() -> None:
