@@ -154,3 +154,12 @@ class FactsEmbedding(nn.Module):
 def token_boxes(found: Facts, height: int, width: int) -> Tensor:
     """``(B, V, 4)`` boxes, in pixels of a view of that size, that the visual tokens stand for."""
     return found.numbers[..., :4] * found.numbers.new_tensor([width, height, width, height])
+
+
+def intersections(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Areas ``(..., N, M)`` of intersection and union of upright boxes ``(..., N, 4)`` and ``(..., M, 4)``."""
+    low = torch.maximum(one[..., :, None, :2], other[..., None, :, :2])
+    high = torch.minimum(one[..., :, None, 2:], other[..., None, :, 2:])
+    inner = (high - low).clamp(min=0).prod(-1)
+    areas = [(each[..., 2:] - each[..., :2]).clamp(min=0).prod(-1) for each in (one, other)]
+    return inner, areas[0][..., :, None] + areas[1][..., None, :] - inner

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from rsground.models.tower_lm.facts import intersections
 from rsground.models.tower_lm.recall import Memory
 
 _LARGEST = 16.0
@@ -85,9 +86,5 @@ def already(memory: Memory) -> Tensor:
 
 def overlaps(one: Tensor, other: Tensor) -> Tensor:
     """Whether ``(B, N, M)`` the upright boxes of ``(B, N, 17)`` and ``(B, M, 17)`` numbers have an IoU of one half."""
-    low = torch.maximum(one[:, :, None, :2], other[:, None, :, :2])
-    high = torch.minimum(one[:, :, None, 2:4], other[:, None, :, 2:4])
-    inner = (high - low).clamp(min=0).prod(-1)
-    areas = [(each[..., 2:4] - each[..., :2]).clamp(min=0).prod(-1) for each in (one, other)]
-    union = areas[0][:, :, None] + areas[1][:, None] - inner
+    inner, union = intersections(one[..., :4], other[..., :4])
     return (inner >= _SAME * union) & (inner > 0)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rsground.models.tower_lm import TowerLM
-from rsground.models.tower_lm.facts import Facts
+from rsground.models.tower_lm.facts import Facts, intersections
 from rsground.models.training.dense import normalised
 from rsground.models.training.objects import Objects
 
@@ -75,9 +75,6 @@ def shown(boxes: Tensor, objects: Objects) -> Tensor:
     real = torch.from_numpy(objects.boxes)
     if not len(real):
         return torch.full((len(boxes),), -1)
-    low = torch.maximum(boxes[:, None, :2], real[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], real[None, :, 2:])
-    inner = (high - low).clamp(min=0).prod(-1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)[:, None] + (real[:, 2:] - real[:, :2]).prod(-1)[None]
-    overlap, which = (inner / (areas - inner).clamp(min=1e-6)).max(1)
+    inner, union = intersections(boxes, real)
+    overlap, which = (inner / union.clamp(min=1e-6)).max(1)
     return torch.where(overlap >= LEAST_OVERLAP, which, -1)

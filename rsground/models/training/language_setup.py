@@ -22,6 +22,7 @@ from rsground.models.training.dense import MEAN, STD
 from rsground.models.training.fact_cache import FactCache, fact_cache
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.lessons import SceneLessons
+from rsground.models.training.recipe import Recipe
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 from rsground.models.training.vocabulary import learn_vocabulary
@@ -98,6 +99,17 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
     if tower is not None:
         load_state(model.tower, tower)
     return model, AutoTokenizer.from_pretrained(home)
+
+
+def gone_on_with(recipe: Recipe, init: Path) -> tuple[TowerLM, Any]:
+    """The model and tokenizer of a former stage, with the tower and the new parts that the recipe says.
+
+    Raises:
+        CheckpointError: the folder holds no model.
+    """
+    tower = recipe.options.get("tower")
+    changes = {key: recipe.model[key] for key in LATER if key in recipe.model}
+    return resume_from(init, None if tower is None else Path(tower), **changes)
 
 
 def holds_model(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from rsground.models.training.dense import normalised
 from rsground.models.training.engine import train
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_losses import SoftNumbers
-from rsground.models.training.language_setup import LATER, cached_facts, heads_of, resume_from, save_model
+from rsground.models.training.language_setup import cached_facts, gone_on_with, heads_of, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book
@@ -58,9 +58,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     """Train, and answer the system's folder; with several heads, the folder of their systems' folders."""
     if init is None:
         raise SuiteError("stage 'answer' starts from a model that knows what is meant: say init = \"the refer recipe\"")
-    tower = recipe.options.get("tower")
-    changes = {key: recipe.model[key] for key in LATER if key in recipe.model}
-    model, tokenizer = resume_from(init, None if tower is None else Path(tower), **changes)
+    model, tokenizer = gone_on_with(recipe, init)
     said = [dict(each) for each in recipe.options.get("heads", ())] or [
         {**recipe.head, "segmenter": recipe.segmenter or None}
     ]

@@ -8,13 +8,12 @@ from rsground.errors import SuiteError
 from rsground.models.training.engine import train
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_setup import (
-    LATER,
     begin,
     cached_facts,
     checker,
+    gone_on_with,
     heads_of,
     holds_model,
-    resume_from,
     save_model,
 )
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
@@ -29,9 +28,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     heads = heads_of(recipe.options.get("heads", ()))
     book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
     if holds_model(init):
-        tower = recipe.options.get("tower")
-        changes = {key: recipe.model[key] for key in LATER if key in recipe.model}
-        model, tokenizer = resume_from(init, None if tower is None else Path(tower), **changes)
+        model, tokenizer = gone_on_with(recipe, init)
     else:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
     unseen_data = unseen(recipe.data)
