@@ -24,6 +24,7 @@ from rsground.geometry.obb import (
     obb_to_quad,
     quad_to_obb,
 )
+from rsground.geometry.parts import largest_part
 from rsground.geometry.quad_iou import iou_quad, iou_quad_matrix, quad_area
 from rsground.geometry.raster import polygons_to_mask
 from rsground.geometry.rle import (
@@ -63,6 +64,7 @@ __all__ = [
     "iou_obb_matrix",
     "iou_quad",
     "iou_quad_matrix",
+    "largest_part",
     "map_points",
     "mask_to_hbb",
     "mask_to_obb",

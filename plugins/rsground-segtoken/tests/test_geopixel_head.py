@@ -18,7 +18,7 @@ from rsground.errors import CheckpointError, ContractError, DataError, ShapeErro
 from rsground.geometry import mask_to_hbb  # noqa: E402
 from rsground.models.folder import save_state  # noqa: E402
 from rsground.models.tokens import ids_of, positions, states_at  # noqa: E402
-from rsground.regions import mask_of  # noqa: E402
+from rsground.regions import hbb_of, mask_of  # noqa: E402
 from rsground.testing import HeadConformance, miniature  # noqa: E402
 from rsground.testing.samples import blank_view  # noqa: E402
 from rsground.types import Generation, Region, Sample, Task, View  # noqa: E402
@@ -211,6 +211,17 @@ def test_boxes_come_from_masks() -> None:
     empty = head.read(answer_of("Sure, it is [SEG].", [NOTHING]), sample, blank_view(sample))
     assert empty.regions == ()
     assert [issue.code for issue in empty.issues] == ["degenerate"]
+
+
+def test_a_stray_part_spoils_the_box_unless_only_the_largest_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = replace(miniature(Task.HBB, size=(40, 60)), task=Task.HBB)
+    stray = np.zeros((1, 40, 60), dtype=bool)
+    stray[0, 5:15, 20:30] = stray[0, 35:37, 50:52] = True
+    for only, expected in ((False, (20.0, 5.0, 52.0, 37.0)), (True, (20.0, 5.0, 30.0, 15.0))):
+        head = ready(largest_part=only)
+        monkeypatch.setattr(head, "masks", lambda states, view: stray)
+        found = head.read(answer_of("Sure, it is [SEG].", [LOWER_HALF]), sample, blank_view(sample))
+        assert hbb_of(found.regions[0]) == expected
 
 
 def test_answers_without_masks() -> None:

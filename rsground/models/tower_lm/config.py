@@ -61,6 +61,8 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         image_token_index: id of the placeholder of a visual token.
         answer_token_index: id of the mark that ends a question.
         judge_width, judge_layers: of the :class:`rsground.models.tower_lm.judge.Judge`; no layers, no judge.
+        judge_compares: whether the judge looks at the geometry of pairs, and counts, see
+            :mod:`rsground.models.tower_lm.comparing`.
         ledger: whether the :class:`rsground.models.tower_lm.ledger.Ledger` keeps which objects an answer has written.
         numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
     """
@@ -84,6 +86,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         answer_token_index: int = 3,
         judge_width: int = 64,
         judge_layers: int = 0,
+        judge_compares: bool = False,
         ledger: bool = False,
         numbers: Sequence[int] = (),
         **kwargs: Any,
@@ -95,6 +98,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.categories, self.colours = list(categories), list(colours)
         self.image_token_index, self.answer_token_index = image_token_index, answer_token_index
         self.judge_width, self.judge_layers = judge_width, judge_layers
+        self.judge_compares = judge_compares
         self.ledger = ledger
         self.numbers = list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)

@@ -41,7 +41,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.language_model: Any = LlamaForCausalLM(text)
         self.pointer = Pointer(text.hidden_size)
         judged = config.judge_layers > 0
-        self.judge = Judge(text.hidden_size, config.judge_width, config.judge_layers) if judged else None
+        sizes = (config.judge_width, config.judge_layers, config.judge_compares)
+        self.judge = Judge(text.hidden_size, *sizes) if judged else None
         self.ledger = Ledger(text.hidden_size) if config.ledger else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
@@ -143,12 +144,15 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         """What is kept of ``(B, L)`` columns; nothing is settled yet."""
         return Memory(self.pointer.offers(states), embeds, numbers, shown, torch.zeros_like(embeds[..., 0]))
 
-    def settle(self, questions: Tensor, memory: Memory, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores ``(N, L)``, the pointer's and the judge's, of N questions ``(N, D)`` about ``rows`` ``(N,)``."""
+    def settle(self, questions: Tensor, memory: Memory, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Scores ``(N, L)`` of N questions ``(N, D)`` about ``rows`` ``(N,)``, the pointer's and the judge's.
+
+        And ``(N, rounds, 2, L)`` scores of what the judge counts, None where it does not.
+        """
         scores = self.pointer(questions[:, None], memory.offers[rows])[:, 0]
         if self.judge is None:
-            return scores, scores
-        return scores, self.judge(questions, memory.offers, scores, memory.shown, rows)
+            return scores, scores, None
+        return scores, *self.judge(questions, memory.offers, scores, memory.shown, memory.numbers, rows)
 
     def scores(self, states: Tensor, memory: Memory, settled: Tensor, written: Tensor | None) -> Tensor:
         """How words ``(B, T, D)`` score the columns; zero means "none".

@@ -21,6 +21,7 @@ from rsground.models.training.language_losses import (
     pointer_accuracy,
     pointer_loss,
     slot_loss,
+    steps_loss,
     text_loss,
 )
 from rsground.models.training.packing import Lesson, Packed, Read, pack, run_packed
@@ -86,6 +87,8 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         del mode
         read = run_packed(self.model, found, packed)
         losses = {"loss_pointer": self.pointing * pointer_loss(read, packed)}
+        if read.members is not None:
+            losses["loss_steps"] = self.pointing * steps_loss(read, packed)
         with torch.no_grad():
             losses["accuracy"] = pointer_accuracy(read, packed)
         if self.soft is not None and (packed.labels >= 0).any():

@@ -27,6 +27,20 @@ def pointer_loss(read: Read, packed: Packed) -> Tensor:
     return loss.sum() / max(len(meant), 1)
 
 
+def steps_loss(read: Read, packed: Packed) -> Tensor:
+    """How far the judge's rounds are from what questions choose among and start from, for those of which it is known.
+
+    The binary cross-entropy summed over the visual tokens, at a tenth, mean over rounds and both sets.
+    """
+    assert read.members is not None, "steps_loss() needs a model whose judge compares"
+    told = torch.tensor([lesson.steps is not None for lesson in packed.lessons])
+    found = read.members[told]
+    wanted = packed.steps[told][:, None].expand(found.shape).to(found.dtype)
+    each = F.binary_cross_entropy_with_logits(found, wanted, reduction="none").sum(-1)
+    loss: Tensor = 0.1 * each.mean() if len(found) else found.sum()
+    return loss
+
+
 def _pointing(scores: Tensor, meant: Tensor, whether: float) -> Tensor:
     each = F.binary_cross_entropy_with_logits(scores, meant.to(scores.dtype), reduction="none").sum(1)
     return _which(scores, meant) + whether * each

@@ -121,8 +121,8 @@ class SceneLessons:
         number = int(self.rng.integers(len(self.heads)))
         samples = self.scenes.samples(at, Task.HBB)
         picked = self.rng.permutation(len(samples))[: self.chances.each].tolist()
-        told = self.scenes.expressions[at]
-        lessons = [self._lesson(number, samples[each], told[each][1]) for each in picked]
+        told, steps = self.scenes.expressions[at], self.scenes.steps[at]
+        lessons = [replace(self._lesson(number, samples[each], told[each][1]), steps=steps[each]) for each in picked]
         short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
         used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
         return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]

@@ -16,6 +16,7 @@ from torch import Tensor
 from rsground.models.tower_lm import TowerLM
 from rsground.models.tower_lm.facts import Facts
 from rsground.models.tower_lm.recall import Memory
+from rsground.models.training.steps import Steps
 from rsground.types import Sample
 
 
@@ -32,6 +33,7 @@ class Lesson:
         forced: whether the answer is given, not learned: its tokens are fed and nothing is asked.
         sample: what it came from, for heads that read states.
         head: number of the head that asks, among those trained together.
+        steps: numbers of the objects that are chosen among and started from, None where nobody tells.
     """
 
     prompt: tuple[int, ...]
@@ -41,6 +43,7 @@ class Lesson:
     forced: bool = False
     sample: Sample | None = None
     head: int = 0
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Packed:
         asks: ``(N, 2)`` (image, column) of the answer marks.
         shown: ``(B, V)`` which object each visual token shows, -1 for none.
         meant: ``(N, V)`` whether a visual token shows what is meant.
+        steps: ``(N, 2, V)`` whether it shows what is chosen among, and what is started from.
         lessons: the N lessons.
     """
 
@@ -69,6 +73,7 @@ class Packed:
     asks: Tensor
     shown: Tensor
     meant: Tensor
+    steps: Tensor
     lessons: tuple[Lesson, ...]
 
 
@@ -89,7 +94,7 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
     about = np.full_like(ids, -1)
     written = torch.zeros(len(images), length, visual_tokens, dtype=torch.bool)
     asks: list[tuple[int, int]] = []
-    meant = []
+    meant, steps = [], []
     for row, lessons in enumerate(images):
         at = 0
         for lesson in lessons:
@@ -104,7 +109,8 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
             for target, end in zip(lesson.targets, lesson.ends, strict=False):
                 written[row, mark + end : stop] |= shown[row] == target
             asks.append((row, mark))
-            meant.append(torch.isin(shown[row], torch.tensor(lesson.targets, dtype=torch.long)))
+            meant.append(_shows(shown[row], lesson.targets))
+            steps.append(torch.stack([_shows(shown[row], each) for each in lesson.steps or ((), ())]))
             at = stop
     return Packed(
         torch.from_numpy(ids),
@@ -116,8 +122,14 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
         torch.tensor(asks),
         torch.stack(list(shown)),
         torch.stack(meant) if meant else torch.zeros(0, visual_tokens, dtype=torch.bool),
+        torch.stack(steps) if steps else torch.zeros(0, 2, visual_tokens, dtype=torch.bool),
         tuple(lesson for lessons in images for lesson in lessons),
     )
+
+
+def _shows(shown: Tensor, objects: Sequence[int]) -> Tensor:
+    """Which visual tokens show one of the objects."""
+    return torch.isin(shown, torch.tensor(objects, dtype=torch.long))
 
 
 def _about(lesson: Lesson) -> NDArray[np.int64]:
@@ -139,6 +151,7 @@ class Read:
         memory: what it remembers of the V visual tokens.
         plain: ``(B, L, D)`` last-layer states of the words, after the final norm.
         first: ``(N, V)`` the pointer's scores where the questions end, and settled: ``(N, V)`` the judge's.
+        members: ``(N, R, 2, V)`` scores of what its rounds count and start from; None where nothing is compared.
         scores: ``(B, L, V)`` how words score the visual tokens.
         words: ``(B, L, D)`` the same with what they point at; this is what heads read.
         weights: ``(B, L, V)`` how much each word points at each visual token.
@@ -148,6 +161,7 @@ class Read:
     plain: Tensor
     first: Tensor
     settled: Tensor
+    members: Tensor | None
     scores: Tensor
     words: Tensor
     weights: Tensor
@@ -170,9 +184,9 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     memory = model.remembered(states[:, :visual], tokens, found.numbers, shown)
     plain = states[:, visual:]
     rows, columns = packed.asks.unbind(1)
-    first, settled = model.settle(plain[rows, columns], memory, rows)
+    first, settled, members = model.settle(plain[rows, columns], memory, rows)
     scores = model.scores(plain, memory, settled[packed.segment.clamp(min=0)], packed.written)
-    return Read(memory, plain, first, settled, scores, *model.recall(plain, scores, memory))
+    return Read(memory, plain, first, settled, members, scores, *model.recall(plain, scores, memory))
 
 
 def _mask(packed: Packed, visual: int, dtype: torch.dtype) -> Tensor:

@@ -16,6 +16,8 @@ from rsground.datasets.files import read_json
 from rsground.images import read_image
 from rsground.models.tower_lm.config import CATEGORIES
 from rsground.models.training.objects import Objects
+from rsground.models.training.steps import Steps
+from rsground.models.training.turned_book import Photo, turned_photo
 from rsground.regions import quad_of
 from rsground.registry import load_dataset
 from rsground.types import RLE, ImageRef, Quad, Region, Sample, Task, View
@@ -28,14 +30,16 @@ class ReferBook:
     Attributes:
         images: ``(N, S, S, 3)`` uint8, each resized without regard to its aspect.
         objects: instances in the frame of the resized images.
-        questions: per image, samples in the frame of the original one.
+        questions: per image, samples in the frame of the original one, or of the resized one where it is turned.
         meant: per image and sample, numbers of the instances meant.
+        steps: per image and sample, see :mod:`rsground.models.training.steps`; None for what people wrote.
     """
 
     images: NDArray[np.uint8]
     objects: list[Objects]
     questions: list[list[Sample]]
     meant: list[list[tuple[int, ...]]]
+    steps: list[list[Steps | None]]
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -60,7 +64,9 @@ class ReferBook:
         return View((image,), (height, width), (across, 0.0, 0.0, 0.0, down, 0.0), {"uri": f"training/{at}"})
 
 
-def refer_book(root: str, split: str = "train", refs: str = "grefs(unc).json", size: int = 256) -> ReferBook:
+def refer_book(
+    root: str, split: str = "train", refs: str = "grefs(unc).json", size: int = 256, turns: int = 0, seed: int = 0
+) -> ReferBook:
     """Read a set in the REFER form (RRSIS-D's layout).
 
     Args:
@@ -68,6 +74,9 @@ def refer_book(root: str, split: str = "train", refs: str = "grefs(unc).json", s
         split: of its expressions.
         refs: file with the expressions, in ``rrsisd/``.
         size: side of the resized images, pixels.
+        turns: in how many of the seven other attitudes of a square each image comes again, with expressions made from
+            its instances; see :mod:`rsground.models.training.turned_book`.
+        seed: of those attitudes and expressions.
 
     Raises:
         LayoutError: the files are not there.
@@ -78,6 +87,8 @@ def refer_book(root: str, split: str = "train", refs: str = "grefs(unc).json", s
         by_image[sample.image.uri].append(sample)
     instances = _instances(Path(root) / "rrsisd" / "instances.json")
     images, objects, questions, meant = [], [], [], []
+    steps: list[list[Steps | None]] = []
+    rng = np.random.default_rng(seed)
     for samples in by_image.values():
         own = instances[Path(samples[0].image.uri).name]
         images.append(_resized(samples[0].image, size))
@@ -85,7 +96,18 @@ def refer_book(root: str, split: str = "train", refs: str = "grefs(unc).json", s
         numbers = {region.rle: number for number, (region, _) in enumerate(own)}
         questions.append(samples)
         meant.append([tuple(numbers[each.rle] for each in s.targets or () if each.rle in numbers) for s in samples])
-    return ReferBook(np.stack(images), objects, questions, meant)
+        steps.append([None] * len(samples))
+        regions, names = zip(*own, strict=True) if own else ((), ())
+        photo = Photo(images[-1], objects[-1], regions, names, samples[0].image.uri)
+        for attitude in sorted(rng.permutation(range(1, 8))[:turns].tolist()):
+            told = turned_photo(photo, attitude, rng)
+            if told.samples:
+                images.append(told.pixels)
+                objects.append(told.objects)
+                questions.append(told.samples)
+                meant.append(told.meant)
+                steps.append(list(told.steps))
+    return ReferBook(np.stack(images), objects, questions, meant, steps)
 
 
 def _instances(file: Path) -> dict[str, list[tuple[Region, str]]]:

@@ -16,12 +16,15 @@ from rsground.datasets.refer import expressions
 from rsground.datasets.scenes import Scene
 from rsground.datasets.scenes.layout import VERSION, scene_rng
 from rsground.models.training.objects import Objects, objects_of, stack_objects
+from rsground.models.training.steps import Steps, steps_of
 from rsground.types import RLE, ImageRef, Region, Sample, Task, View
 
 EXPRESSIONS = 24
 """Most expressions about one scene."""
 _CHUNK = 64
 _STREAM = 7
+_FORM = 2
+"""Of what is kept on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class SceneCache:
         images: ``(N, S, S, 3)`` uint8 RGB, mapped from disk.
         objects: what stands in each of them.
         expressions: per scene, (text, numbers of the objects meant) each.
+        steps: per scene and expression, see :mod:`rsground.models.training.steps`.
         masks: per scene and object, COCO run-length counts.
         first: index of the first scene.
         seed: of the collection.
@@ -40,6 +44,7 @@ class SceneCache:
     images: NDArray[np.uint8]
     objects: list[Objects]
     expressions: list[list[tuple[str, tuple[int, ...]]]]
+    steps: list[list[Steps]]
     masks: list[list[bytes]]
     first: int
     seed: int
@@ -74,6 +79,7 @@ def scene_cache(
         workers: processes that draw.
     """
     wanted = {"version": VERSION, "count": count, "first": first, "seed": seed, "size": size, "each": EXPRESSIONS}
+    wanted["form"] = _FORM
     stamp = folder / "scenes.json"
     if not stamp.is_file() or json.loads(stamp.read_text()) != wanted:
         _draw(folder, wanted, workers)
@@ -82,8 +88,10 @@ def scene_cache(
     words = folder / "expressions.json"
     with np.load(folder / "objects.npz") as held:
         objects = Objects.unstack({name: held[name] for name in held.files})
-        expressions = [[(text, tuple(meant)) for text, meant in each] for each in json.loads(words.read_text())]
-    return SceneCache(images, objects, expressions, _masks(folder, objects), first, seed)
+        told = json.loads(words.read_text())
+    expressions = [[(text, tuple(meant)) for text, meant, _ in each] for each in told]
+    steps = [[(tuple(among), tuple(start)) for _, _, (among, start) in each] for each in told]
+    return SceneCache(images, objects, expressions, steps, _masks(folder, objects), first, seed)
 
 
 def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
@@ -115,7 +123,7 @@ def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
     (folder / "expressions.json").write_text(json.dumps(texts))
 
 
-_Drawn = tuple[Objects, list[bytes], list[tuple[str, list[int]]]]
+_Drawn = tuple[Objects, list[bytes], list[tuple[str, list[int], list[list[int]]]]]
 
 
 def _some(job: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], list[_Drawn]]:
@@ -130,7 +138,10 @@ def _told(scene: Scene) -> _Drawn:
     numbers = {thing.id: number for number, thing in enumerate(things)}
     masks = [thing.region.rle.counts if thing.region.rle is not None else b"" for thing in things]
     made = expressions(graph, scene_rng(scene.seed, scene.index, _STREAM), limit=EXPRESSIONS)
-    texts = [(each.text, [numbers[ident] for ident in each.target_ids]) for each in made]
+    texts = []
+    for each in made:
+        steps = [[numbers[ident] for ident in ids] for ids in steps_of(each, graph)]
+        texts.append((each.text, [numbers[ident] for ident in each.target_ids], steps))
     return objects_of(graph), masks, texts
 
 

@@ -61,6 +61,7 @@ class FewScenes:
     """One image and three questions about one, two and no objects."""
 
     expressions = ((("one", (2,)), ("two", (1, 0)), ("none", ())),)
+    steps = ((((1, 2), (0,)), ((1, 0), ()), None),)
 
     def samples(self, at: int, task: Task) -> list[Sample]:
         images = (ImageRef("a.png", 64, 64),)
@@ -71,10 +72,11 @@ class FewScenes:
         ]
 
 
-@pytest.fixture(scope="module", params=[0, 2], ids=["no judge", "judge"])
+@pytest.fixture(scope="module", params=[(0, False), (2, False), (2, True)], ids=["no judge", "judge", "compares"])
 def parts(request: Any) -> tuple[Any, Any, Any]:
     """Model, pixels of two images and their facts."""
-    small = model(WORDS, judge_layers=request.param)
+    layers, compares = request.param
+    small = model(WORDS, judge_layers=layers, compares=compares)
     images = np.random.default_rng(2).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
     with torch.no_grad():
         found = small.facts(normalised(torch.from_numpy(images)))
@@ -207,6 +209,19 @@ def test_a_judge_that_says_nothing_leaves_the_pointer_alone(parts: tuple[Any, An
     verdict.weight.copy_(kept[0])
     verdict.bias.copy_(kept[1])
     torch.testing.assert_close(silent.settled, silent.first)
+
+
+@torch.no_grad()
+def test_what_a_judge_begins_to_compare_changes_nothing_yet() -> None:
+    plain, more = model(WORDS), model(WORDS, compares=True)
+    more.load_state_dict(plain.state_dict(), strict=False)
+    assert more.judge is not None
+    more.judge.begin_comparing()
+    found = plain.facts(torch.randn(2, 3, 64, 64))
+    visual = plain.config.visual_tokens
+    packed = pack(lessons(), [torch.full((visual,), -1)] * 2, visual, WORDS.eos_token_id)
+    settled = [run_packed(each, found, packed).settled for each in (plain, more)]
+    torch.testing.assert_close(settled[1], settled[0])
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from rsground.codecs import Grammar
 from rsground.contracts import TokenHead
 from rsground.datasets.gcg_text import mentions
 from rsground.errors import ContractError, ShapeError
+from rsground.geometry import largest_part
 from rsground.models.tokens import ids_of, states_at
 from rsground.regions import quad_of, region_from_mask
 from rsground.types import Generation, Issue, Prediction, Region, Sample, Task, View
@@ -51,6 +52,8 @@ class GeoPixelHead(nn.Module, TokenHead):
         bce_weight, dice_weight: as published, beside a text loss of weight 1; both 0 decode nothing.
         guide_weight: of the distance to the embedding that the segmenter itself makes of the target's box; ours, 0 as
             published. For segmenters with ``box_embeddings`` that were trained on such, as the small SAM 2 was.
+        largest_part: keep of each mask only its largest connected part; ours, off as published. A stray part of a
+            mask costs little, but spoils the box around it.
         keep_features: images whose features are kept, by ``view.meta["uri"]``; 0 keeps none.
 
     The mask decoder is trained and belongs to the segmenter: :meth:`trainable` names what an optimiser needs.
@@ -72,12 +75,14 @@ class GeoPixelHead(nn.Module, TokenHead):
         bce_weight: float = 2.0,
         dice_weight: float = 0.5,
         guide_weight: float = 0.0,
+        largest_part: bool = False,
         keep_features: int = 8,
     ) -> None:
         super().__init__()
         if loss_size is not None and loss_size < 1:
             raise ShapeError(f"option 'loss_size' must be at least 1 pixel or None, got {loss_size}")
         self.stability_fallback, self.loss_size, self.keep_features = stability_fallback, loss_size, keep_features
+        self.largest_part = largest_part
         self.bce_weight, self.dice_weight, self.guide_weight = bce_weight, dice_weight, guide_weight
         self.token_ids: Mapping[str, int] = {}
         self.text_hidden_fcs: Projection | None = None
@@ -237,6 +242,8 @@ class GeoPixelHead(nn.Module, TokenHead):
         regions: list[Region] = []
         for number, mask in enumerate(self.masks(states[: len(named)], view)):
             mention = named[number]
+            if self.largest_part:
+                mask = largest_part(mask)
             region = region_from_mask(mask, label=mention.phrase or None)
             if sample.task is Task.GCG:
                 region = replace(region, span=mention.span)

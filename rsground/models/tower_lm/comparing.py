@@ -1,0 +1,146 @@
+"""What two objects of an image are to each other, in numbers, and how many of a set come before each in an order.
+
+"The third ship from the left" is a matter of counting, "the tank nearest to the court" one of distances. Attention sees
+neither: it compares features and takes means. So a round of the judge may look at the geometry of pairs (relation
+networks: Hu et al., 2018, https://arxiv.org/abs/1711.11575, eq. 5) and at counts, which are sums over all objects,
+not means (Zhang et al., 2018, https://arxiv.org/abs/1802.05766, count objects by such sums, each of them once).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rsground.models.tower_lm.facts import intersections
+
+GEOMETRY, ORDERS = 11, 6
+_SAME = 0.5
+"""IoU of upright boxes from which two visual tokens show one object."""
+_SHARP, _BLUNT, _LARGER = 0.008, 0.03, 0.1
+"""Differences as good as certain: of centres and edges, in shares of the image's side, and of logarithms of areas."""
+_BINS, _WIDTH = 8, 0.4
+_SETS, _OWN = 2, 2
+_NEAR = 3.0
+"""What scores so much less than the best is as likely as not to be chosen among."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What L columns of B rows are to each other; the second object is the last axis.
+
+    Attributes:
+        between: ``(B, L, 11, L)`` how the second lies to the first.
+        before: ``(B, 6, L, L)`` in [0, 1], whether the second comes first from the left, the right, the top, the
+            bottom, the largest, the smallest.
+        once: ``(B, L)`` 1 for columns that show an object which no stronger one shows, else 0.
+    """
+
+    between: Tensor
+    before: Tensor
+    once: Tensor
+
+    def select(self, rows: Tensor) -> Pairs:
+        """Some of the rows."""
+        return Pairs(self.between[rows], self.before[rows], self.once[rows])
+
+
+@torch.no_grad()
+def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
+    """Pairs of ``(B, L, 17)`` numbers, of which ``(B, L)`` bool are of visual tokens, the strongest first."""
+    numbers = numbers.float()
+    centres, boxes = numbers[..., 4:6], numbers[..., :4]
+    x, y = (centres[:, None, :, :] - centres[:, :, None, :]).unbind(-1)
+    sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3)
+    area = sides.prod(-1).log()
+    larger = area[:, None, :] - area[:, :, None]
+    across, down = (
+        torch.maximum(
+            boxes[:, None, :, low] - boxes[:, :, None, low + 2], boxes[:, :, None, low] - boxes[:, None, :, low + 2]
+        )
+        for low in (0, 1)
+    )
+    inner, union = intersections(boxes, boxes)
+    same = ((inner >= _SAME * union) & (inner > 0)).float()
+    away = (x**2 + y**2).sqrt()
+    inside = inner / (sides.prod(-1)[:, None, :] + 1e-6)
+    between = [
+        (x / _BLUNT).tanh(),
+        (y / _BLUNT).tanh(),
+        3 * x,
+        3 * y,
+        -6 * away,
+        (larger / _LARGER).tanh(),
+        same,
+        (across / _BLUNT).tanh(),
+        (down / _BLUNT).tanh(),
+        ((across - down) / _BLUNT).tanh(),
+        inside,
+    ]
+    sides_of = [-x / _SHARP, x / _SHARP, -y / _SHARP, y / _SHARP, larger / _LARGER, -larger / _LARGER]
+    others = (1 - same) * shown[:, None]
+    before = torch.stack([each.sigmoid() * others for each in sides_of], 1)
+    earlier = torch.ones_like(same[0]).tril(-1)
+    once = shown & ~((same * shown[:, None] * earlier) > 0).any(-1)
+    return Pairs(torch.stack(between, 2), before, once.float())
+
+
+class Counts(nn.Module):
+    """How many objects of a few sets come before each object, in given orders and in orders of its own.
+
+    Args:
+        width: of the states of objects in question.
+        hidden: of the states of questions.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        kinds = (ORDERS + _OWN) * _SETS
+        self.member = nn.Linear(width, _SETS)
+        self.trust = nn.Parameter(torch.ones(_SETS))
+        self.key = nn.Linear(width, _OWN)
+        self.wanted = nn.Linear(hidden, kinds * _BINS)
+        self.tells = nn.Linear(2 * kinds, width)
+
+    def begin(self) -> None:
+        """What is counted tells nothing; what the pointer scores nearly as high as the best is a member."""
+        nn.init.zeros_(self.member.weight)
+        nn.init.constant_(self.member.bias, _NEAR)
+        nn.init.zeros_(self.tells.weight)
+        nn.init.zeros_(self.tells.bias)
+        nn.init.ones_(self.trust)
+
+    def members(self, states: Tensor, scores: Tensor, pairs: Pairs) -> Tensor:
+        """Scores ``(N, L, 2)`` of what belongs to the sets; above zero does.
+
+        Args:
+            states: ``(N, L, W)`` of the objects in N questions.
+            scores: ``(N, L)`` of the pointer.
+            pairs: of the N questions.
+        """
+        best = scores.masked_fill(pairs.once == 0, -torch.inf).amax(1, keepdim=True).clamp(min=-1e3)
+        found: Tensor = self.member(states) + (scores - best)[..., None] * self.trust
+        return found
+
+    def forward(self, states: Tensor, questions: Tensor, members: Tensor, pairs: Pairs) -> Tensor:
+        """What ``(N, L, W)`` is added to the states.
+
+        Args:
+            states: ``(N, L, W)`` of the objects in N questions.
+            questions: ``(N, D)``.
+            members: ``(N, L, 2)`` scores of what is counted.
+            pairs: of the N questions.
+        """
+        member = members.sigmoid() * pairs.once[..., None]
+        key = self.key(states).transpose(1, 2)
+        others = pairs.before[:, :1] + pairs.before[:, 1:2]  # 1 where the two are not one object
+        own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * others
+        ahead = torch.cat([pairs.before, own], 1)
+        counts = torch.einsum("nkij,njs->niks", ahead, member).flatten(2)
+        bins = torch.arange(_BINS, device=counts.device, dtype=counts.dtype)
+        near = torch.exp(-((counts[..., None] - bins) ** 2) / (2 * _WIDTH**2))
+        wanted = self.wanted(questions).unflatten(-1, (-1, _BINS))
+        fits = torch.einsum("nlcb,ncb->nlc", near, wanted)
+        told: Tensor = self.tells(torch.cat([fits, counts.log1p()], -1))
+        return told
