@@ -24,6 +24,8 @@ _BINS, _WIDTH = 8, 0.4
 _SETS, _OWN = 2, 2
 _NEAR = 3.0
 """What scores so much less than the best is as likely as not to be chosen among."""
+_DECIDED = 4.0
+"""How much surer than its score says a member counts: a hundred doubts of a hundredth each must not add up to one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Pairs:
 @torch.no_grad()
 def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
     """Pairs of ``(B, L, 17)`` numbers, of which ``(B, L)`` bool are of visual tokens, the strongest first."""
-    numbers = numbers.float()
+    dtype, numbers = numbers.dtype, numbers.float()
     centres, boxes = numbers[..., 4:6], numbers[..., :4]
     x, y = (centres[:, None, :, :] - centres[:, :, None, :]).unbind(-1)
     sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3)
@@ -83,7 +85,7 @@ def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
     before = torch.stack([each.sigmoid() * others for each in sides_of], 1)
     earlier = torch.ones_like(same[0]).tril(-1)
     once = shown & ~((same * shown[:, None] * earlier) > 0).any(-1)
-    return Pairs(torch.stack(between, 2), before, once.float())
+    return Pairs(torch.stack(between, 2).to(dtype), before.to(dtype), once.to(dtype))
 
 
 class Counts(nn.Module):
@@ -132,7 +134,7 @@ class Counts(nn.Module):
             members: ``(N, L, 2)`` scores of what is counted.
             pairs: of the N questions.
         """
-        member = members.sigmoid() * pairs.once[..., None]
+        member = (_DECIDED * members).sigmoid() * pairs.once[..., None]
         key = self.key(states).transpose(1, 2)
         others = pairs.before[:, :1] + pairs.before[:, 1:2]  # 1 where the two are not one object
         own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * others

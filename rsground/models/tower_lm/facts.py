@@ -94,7 +94,7 @@ def _numbers(middle: Tensor, edges: Tensor, oriented: Tensor, cells: int) -> Ten
 def _sampled(dense: Dense, spots: Tensor) -> Tensor:
     """The pyramid at ``(B, V, 2)`` places in [-1, 1]."""
     grid = spots[:, :, None]
-    maps = [F.grid_sample(plane, grid, align_corners=False)[..., 0] for plane in dense.pyramid]
+    maps = [F.grid_sample(plane.float(), grid, align_corners=False)[..., 0] for plane in dense.pyramid]
     return torch.cat(maps, 1).transpose(1, 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from rsground.errors import SuiteError
@@ -46,4 +47,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         check=checker(language, SceneLessons(other, heads, speller, chances, 1), makers[1]),
         seed=recipe.seed,
     )
-    return save_model(model, tokenizer, work / "out")
+    out = save_model(model, tokenizer, work / "out")
+    for trained in init.glob("*/head"):  # of systems that are gone on with; stage "answer" looks for them here
+        shutil.copytree(trained, out / trained.parent.name / "head")
+    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,19 @@ def test_what_a_judge_begins_to_compare_changes_nothing_yet() -> None:
     packed = pack(lessons(), [torch.full((visual,), -1)] * 2, visual, WORDS.eos_token_id)
     settled = [run_packed(each, found, packed).settled for each in (plain, more)]
     torch.testing.assert_close(settled[1], settled[0])
+
+
+@torch.no_grad()
+def test_half_precision_answers_too(parts: tuple[Any, Any, Any]) -> None:
+    small, images, _ = parts
+    inputs = processor_of(small, WORDS)(
+        text="<image>Where is the ship<answer>", images=[images[0]], return_tensors="pt"
+    )
+    whole = small(**inputs).logits[0, -1]
+    inputs["pixel_values"] = inputs["pixel_values"].bfloat16()
+    half = copy.deepcopy(small).bfloat16()(**inputs).logits[0, -1]
+    assert half.isfinite().all()
+    assert float((half.exp() - whole.exp()).abs().sum()) < 1.0  # of at most 2
 
 
 @torch.no_grad()

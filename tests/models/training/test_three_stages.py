@@ -55,6 +55,8 @@ def write(folder: Path, name: str, **tables: dict[str, Any] | str) -> Path:
     def value(it: Any) -> str:
         if isinstance(it, dict):
             return "{" + ", ".join(f"{key} = {value(each)}" for key, each in it.items()) + "}"
+        if isinstance(it, bool):
+            return str(it).lower()
         return (
             f"[{', '.join(map(value, it))}]" if isinstance(it, list) else f'"{it}"' if isinstance(it, str) else f"{it}"
         )
@@ -125,6 +127,30 @@ def test_a_system_is_gone_on_with_under_another_tower(tmp_path: Path) -> None:
         np.testing.assert_allclose(tuned[name].numpy(), value.numpy(), rtol=2e-3, atol=1e-4)
     first = language_setup.resume_from(tmp_path / "runs" / "words" / "out")[0].tower.state_dict()
     assert any(not np.allclose(first[name].numpy(), tuned[name].numpy(), atol=1e-3) for name in first)
+
+
+@pytest.mark.skipif("geoground" not in registry().offers("head"), reason="needs the head of rsground-textmask")
+def test_pointing_is_gone_on_with_and_heads_keep_what_they_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A judge that compares is added to a system; the weights of its head travel on, for the next stage to find."""
+    monkeypatch.setattr(stage_refer, "unseen", lambda data: {**data, "first": 1 << 30, "count": 2})
+    monkeypatch.setattr(language_setup, "_CHECKED", 1)
+    write(tmp_path, "tower", stage="dense", model=TOWER)
+    heads = [{"name": "geoground", "tasks": ["hbb"]}]
+    text = {"vocabulary": 320, **TEXT, "judge_width": 16, "judge_layers": 1}
+    write(tmp_path, "words", stage="refer", init="tower", model=text, options={"heads": heads, "each": 2})
+    options = {"heads": heads, "each": 2}
+    more = write(tmp_path, "more", stage="refer", init="words", model={"judge_compares": True}, options=options)
+    with training_in(Ways("cpu", quiet=True)):
+        words = run_recipe(read_recipe(tmp_path / "words.toml"), tmp_path / "runs")
+        kept = words / "geoground" / "head" / "model.safetensors"
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(b"as it was")
+        out = run_recipe(read_recipe(more), tmp_path / "runs")
+    assert (out / "geoground" / "head" / "model.safetensors").read_bytes() == b"as it was"
+    judges = [language_setup.resume_from(each)[0].judge for each in (words, out)]
+    assert [judge is not None and judge.compares for judge in judges] == [False, True]
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
