@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from rsground.models.tower_lm.facts import intersections
+from rsground.models.tower_lm.facts import intersections, one_object
 
 GEOMETRY, ORDERS = 11, 6
-_SAME = 0.5
-"""IoU of upright boxes from which two visual tokens show one object."""
 _SHARP, _BLUNT, _LARGER = 0.008, 0.03, 0.1
 """Differences as good as certain: of centres and edges, in shares of the image's side, and of logarithms of areas."""
 _BINS, _WIDTH = 8, 0.4
@@ -64,7 +62,7 @@ def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
         for low in (0, 1)
     )
     inner, union = intersections(boxes, boxes)
-    same = ((inner >= _SAME * union) & (inner > 0)).float()
+    same = one_object(inner, union).float()
     away = (x**2 + y**2).sqrt()
     inside = inner / (sides.prod(-1)[:, None, :] + 1e-6)
     between = [

@@ -19,6 +19,8 @@ from rsground.models.tower_lm.tower import Dense
 
 NUMBERS = 17
 """x1, y1, x2, y2, centre x, y, width, height, four corners x, y clockwise from the upper left one, angle."""
+_SAME = 0.5
+"""IoU of upright boxes from which two visual tokens show one object."""
 _SHORTEST, _LONGEST = 8.0, 4000.0
 
 
@@ -163,3 +165,8 @@ def intersections(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     inner = (high - low).clamp(min=0).prod(-1)
     areas = [(each[..., 2:] - each[..., :2]).clamp(min=0).prod(-1) for each in (one, other)]
     return inner, areas[0][..., :, None] + areas[1][..., None, :] - inner
+
+
+def one_object(inner: Tensor, union: Tensor) -> Tensor:
+    """Whether tokens whose boxes have such areas of intersection and union show one object."""
+    return (inner >= _SAME * union) & (inner > 0)

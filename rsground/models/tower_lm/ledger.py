@@ -12,12 +12,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from rsground.models.tower_lm.facts import intersections
+from rsground.models.tower_lm.facts import intersections, one_object
 from rsground.models.tower_lm.recall import Memory
 
 _LARGEST = 16.0
-_SAME = 0.5
-"""IoU of upright boxes from which two visual tokens show one object."""
 
 
 class Ledger(nn.Module):
@@ -86,5 +84,4 @@ def already(memory: Memory) -> Tensor:
 
 def overlaps(one: Tensor, other: Tensor) -> Tensor:
     """Whether ``(B, N, M)`` the upright boxes of ``(B, N, 17)`` and ``(B, M, 17)`` numbers have an IoU of one half."""
-    inner, union = intersections(one[..., :4], other[..., :4])
-    return (inner >= _SAME * union) & (inner > 0)
+    return one_object(*intersections(one[..., :4], other[..., :4]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rsground.datasets.refer import SceneGraph
 from rsground.models.tower_lm.config import CATEGORIES, COLOURS
+from rsground.types import RLE, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,12 @@ class Objects:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def region(self, number: int, rle: RLE | None, label: str | None = None) -> Region:
+        """One of them in every form, its mask given."""
+        x1, y1, x2, y2 = self.boxes[number].tolist()
+        a, b, c, d = ((x, y) for x, y in self.quads[number].tolist())
+        return Region(hbb=(x1, y1, x2, y2), quad=(a, b, c, d), rle=rle, label=label)
 
     @classmethod
     def unstack(cls, held: Mapping[str, NDArray[np.generic]]) -> list[Objects]:

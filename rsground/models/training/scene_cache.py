@@ -17,7 +17,7 @@ from rsground.datasets.scenes import Scene
 from rsground.datasets.scenes.layout import VERSION, scene_rng
 from rsground.models.training.objects import Objects, objects_of, stack_objects
 from rsground.models.training.steps import Steps, steps_of
-from rsground.types import RLE, ImageRef, Region, Sample, Task, View
+from rsground.types import RLE, ImageRef, Sample, Task, View
 
 EXPRESSIONS = 24
 """Most expressions about one scene."""
@@ -61,7 +61,9 @@ class SceneCache:
         """The expressions about one scene as samples of a task, their targets in every form."""
         size = self.images.shape[1:3]
         image = ImageRef(f"scenes:train/{self.seed}/{size[0]}/{self.first + at}", *size)
-        regions = [_region(self.objects[at], number, mask, size) for number, mask in enumerate(self.masks[at])]
+        regions = [
+            self.objects[at].region(number, RLE((size[0], size[1]), mask)) for number, mask in enumerate(self.masks[at])
+        ]
         return [
             Sample(f"{image.uri}#{number}", (image,), text, task, tuple(regions[each] for each in meant))
             for number, (text, meant) in enumerate(self.expressions[at])
@@ -150,9 +152,3 @@ def _masks(folder: Path, objects: list[Objects]) -> list[list[bytes]]:
         counts, ends = held["counts"].tobytes(), np.cumsum(held["lengths"]).tolist()
     each = iter([counts[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)])
     return [[next(each) for _ in range(len(some))] for some in objects]
-
-
-def _region(objects: Objects, number: int, mask: bytes, size: tuple[int, ...]) -> Region:
-    x1, y1, x2, y2 = objects.boxes[number].tolist()
-    a, b, c, d = ((x, y) for x, y in objects.quads[number].tolist())
-    return Region(hbb=(x1, y1, x2, y2), quad=(a, b, c, d), rle=RLE((size[0], size[1]), mask))

@@ -20,7 +20,7 @@ from rsground.geometry import mask_to_rle, rle_to_mask
 from rsground.models.training.dense import turned
 from rsground.models.training.objects import Objects
 from rsground.models.training.steps import Steps, steps_of
-from rsground.types import ImageRef, Quad, Region, Sample, Task
+from rsground.types import ImageRef, Region, Sample, Task
 
 EXPRESSIONS = 12
 """Most expressions about one turned photograph."""
@@ -64,7 +64,11 @@ def turned_photo(photo: Photo, attitude: int, rng: np.random.Generator) -> Told:
     planes = [_resized(region, side) for region in photo.regions]
     together = np.concatenate([photo.pixels, *(plane[..., None] for plane in planes)], -1)
     together, objects = turned(together, photo.objects, attitude)
-    regions = [_region(objects, number, together[..., 3 + number] > 0, name) for number, name in enumerate(photo.names)]
+    masks = [together[..., 3 + number] > 0 for number in range(len(planes))]
+    regions = [
+        objects.region(number, mask_to_rle(mask) if mask.any() else None, name)
+        for number, (name, mask) in enumerate(zip(photo.names, masks, strict=True))
+    ]
     graph = scene_graph((side, side), regions, set(photo.names), doubts=_DOUBTS)
     made = expressions(graph, rng, limit=EXPRESSIONS, margin=_MARGIN)
     image = ImageRef(f"{photo.uri}#turned{attitude}", side, side)
@@ -81,10 +85,3 @@ def _resized(region: Region, side: int) -> NDArray[np.uint8]:
     assert region.rle is not None
     mask = Image.fromarray(rle_to_mask(region.rle).astype(np.uint8) * 255)
     return np.asarray(mask.resize((side, side), Image.Resampling.BOX)) // 128
-
-
-def _region(objects: Objects, number: int, mask: NDArray[np.bool_], name: str) -> Region:
-    x1, y1, x2, y2 = objects.boxes[number].tolist()
-    a, b, c, d = ((x, y) for x, y in objects.quads[number].tolist())
-    quad: Quad = (a, b, c, d)
-    return Region(hbb=(x1, y1, x2, y2), quad=quad, rle=mask_to_rle(mask) if mask.any() else None, label=name)
