@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rsground.bench.results import Run
-from rsground.metrics import holm, paired_permutation
+from rsground.contracts import Columns
+from rsground.metrics import bootstrap_intervals, holm, paired_permutation
 
 WITH = " + magcrop, "
-REPLICATES = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,17 @@ class Effect:
 
     def interval(self) -> tuple[float, float]:
         """95 % of the mean difference, whole images drawn with replacement."""
-        names, codes = np.unique(self.images, return_inverse=True)
-        sums = np.bincount(codes, self.changed - self.without)
-        counts = np.bincount(codes)
-        drawn = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), REPLICATES)
-        low, high = np.quantile(drawn @ sums / (drawn @ counts), [0.025, 0.975])
+        mean: Any = MeanChange()
+        low, high = bootstrap_intervals(mean, {"change": self.changed - self.without}, self.images)["change"][:2]
         return float(low), float(high)
+
+
+class MeanChange:
+    """The mean of what is measured already, for the intervals that every score has."""
+
+    def summarise(self, columns: Columns, weights: np.ndarray | None = None) -> dict[str, float]:
+        """As a metric does."""
+        return {"change": float(np.average(columns["change"], weights=weights))}
 
 
 def effects(run: Run, metric: str) -> list[Effect]:
