@@ -1,4 +1,4 @@
-"""How objects lie to each other, and how many come before each: by plain definitions; and that counting is learned."""
+"""How objects lie to each other, how many come before or are nearer: by plain definitions; and that it is learned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsground.models.tower_lm.comparing import GEOMETRY, ORDERS, Counts, pairs_of
+from rsground.models.tower_lm.comparing import GEOMETRY, ORDERS, Around, Counts, decided, pairs_of
 from rsground.models.tower_lm.facts import NUMBERS
 from rsground.models.tower_lm.judge import Judge
 
@@ -78,10 +78,53 @@ def test_what_is_no_member_is_not_counted() -> None:
     torch.nn.init.normal_(counts.tells.weight)
     pairs = pairs_of(numbers_of(apart(1, 6), torch.full((1, 6, 2), 0.01)), torch.ones(1, 6, dtype=torch.bool))
     states, question = torch.randn(1, 6, 8), torch.randn(1, HIDDEN)
-    none = counts(states, question, torch.full((1, 6, 2), -50.0), pairs)
+    none = counts(states, question, decided(torch.full((1, 6, 2), -50.0), pairs), pairs)
     torch.testing.assert_close(none, none[:, :1].expand_as(none))  # nothing comes before anything
-    some = counts(states, question, torch.tensor([50.0, -50, -50, -50, -50, -50])[None, :, None].expand(1, 6, 2), pairs)
+    first = torch.tensor([50.0, -50, -50, -50, -50, -50])[None, :, None].expand(1, 6, 2)
+    some = counts(states, question, decided(first, pairs), pairs)
     assert (some - some[:, :1]).abs().max() > 1e-2
+
+
+def around_as_it_is() -> Around:
+    """Tells how each object lies to the start, and then in bins how many are nearer."""
+    around = Around(GEOMETRY + 8, HIDDEN)
+    around.begin()
+    with torch.no_grad():
+        around.tells.weight[:, : GEOMETRY + 8] = torch.eye(GEOMETRY + 8)
+    return around
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(3, 8))
+def test_how_objects_lie_to_the_start_and_how_many_are_nearer(seed: int, columns: int) -> None:
+    torch.manual_seed(seed)
+    away = torch.randperm(12)[: columns - 1] * 0.03 + 0.05  # from the first object, which questions start from
+    turn = torch.rand(columns - 1) * 6.28
+    there = torch.stack([turn.cos(), turn.sin()], -1) * away[:, None]
+    centres = torch.cat([torch.zeros(1, 2), there])[None] + 0.5
+    pairs = pairs_of(numbers_of(centres, torch.full((1, columns, 2), 0.005)), torch.ones(1, columns, dtype=torch.bool))
+    chosen = (torch.rand(columns) < 0.7).float()  # perhaps the start itself, which is never its own nearest
+    start = F.one_hot(torch.tensor(0), columns).float()
+    member = torch.stack([chosen, start], -1)[None]
+    told = around_as_it_is()(torch.randn(1, HIDDEN), member, pairs)[0].detach()
+    torch.testing.assert_close(told[:, :GEOMETRY], pairs.between[0, :, :, 0])
+    nearer = ((away[None] < away[:, None]) * chosen[None, 1:]).sum(1)
+    wanted = torch.exp(-((nearer[:, None] - torch.arange(8)) ** 2) / (2 * 0.4**2))
+    torch.testing.assert_close(told[1:, GEOMETRY:], wanted, rtol=0, atol=0.15)
+
+
+def test_nothing_is_measured_where_nothing_is_started_from() -> None:
+    torch.manual_seed(0)
+    pairs = pairs_of(numbers_of(apart(1, 6), torch.full((1, 6, 2), 0.01)), torch.ones(1, 6, dtype=torch.bool))
+    around = Around(8, HIDDEN)  # whose bias tells something
+    member = torch.stack([torch.ones(1, 6), torch.zeros(1, 6)], -1)
+    told = around(torch.randn(1, HIDDEN), member, pairs)
+    torch.testing.assert_close(told, around.tells.bias.expand_as(told))
+
+
+def test_a_judge_that_measures_must_compare() -> None:
+    with pytest.raises(ValueError, match="judge_measures needs judge_compares"):
+        Judge(HIDDEN, 32, 2, compares=False, measures=True)
 
 
 def ordinals(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 12) -> tuple[Any, ...]:
@@ -121,3 +164,42 @@ def test_a_judge_that_compares_learns_ordinals() -> None:
         optimiser.step()
         right.append(float(meant[held].gather(1, scores[held].argmax(1)[:, None]).float().mean()))
     assert sum(right[-20:]) / 20 > 0.8
+
+
+def nearest(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 12) -> tuple[Any, ...]:
+    """ "The one of that kind nearest to the court", of which there is one; and the steps on the way."""
+    rows = torch.randint(0, 4, (questions,))
+    centres, kinds = torch.rand(4, columns, 2), torch.randint(1, KINDS, (4, columns))
+    kinds[:, int(torch.randint(0, columns, ()))] = 0
+    kind = torch.randint(1, KINDS, (questions,))
+    start, member = kinds[rows] == 0, kinds[rows] == kind[:, None]
+    court = (centres[rows] * start[..., None]).sum(1, keepdim=True)
+    away = (centres[rows] - court).norm(dim=-1).masked_fill(~member, torch.inf)
+    meant = member & (away == away.amin(1, keepdim=True))
+    numbers = numbers_of(centres, torch.full((4, columns, 2), 0.01))
+    scores = torch.where(member, 0.0, -3.0)
+    asked = (made["kind"][kind], made["kind"][kinds], scores, torch.ones(4, columns, dtype=torch.bool), numbers, rows)
+    return asked, meant, torch.stack([member, start], 1)
+
+
+@pytest.mark.slow
+def test_a_judge_that_measures_learns_what_is_nearest() -> None:
+    """Measured: 0.98 after 100 steps; 0.86 without measuring."""
+    torch.manual_seed(0)
+    made = {"kind": torch.randn(KINDS, HIDDEN)}
+    judge = Judge(HIDDEN, 32, 2, compares=True, measures=True)
+    judge.begin()
+    optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3)
+    right = []
+    for _ in range(150):
+        asked, meant, steps = nearest(made)
+        scores, members = judge(*asked)
+        held = meant.any(1)
+        all_right = scores.masked_fill(~meant, -torch.inf).logsumexp(1)[held]
+        told = F.binary_cross_entropy_with_logits(members, steps[:, None].expand(members.shape).float())
+        loss = (scores.logsumexp(1)[held] - all_right).mean() + 0.3 * told
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        right.append(float(meant[held].gather(1, scores[held].argmax(1)[:, None]).float().mean()))
+    assert sum(right[-20:]) / 20 > 0.93

@@ -1,9 +1,10 @@
-"""What two objects of an image are to each other, in numbers, and how many of a set come before each in an order.
+"""What objects of an image are to each other, in numbers: how pairs lie, how many of a set come before each.
 
 "The third ship from the left" is a matter of counting, "the tank nearest to the court" one of distances. Attention sees
 neither: it compares features and takes means. So a round of the judge may look at the geometry of pairs (relation
 networks: Hu et al., 2018, https://arxiv.org/abs/1711.11575, eq. 5) and at counts, which are sums over all objects,
-not means (Zhang et al., 2018, https://arxiv.org/abs/1802.05766, count objects by such sums, each of them once).
+not means (Zhang et al., 2018, https://arxiv.org/abs/1802.05766, count objects by such sums, each of them once). And
+where a question starts from something ("nearest to the court"), how each object lies to that, and how many are nearer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rsground.models.tower_lm.facts import intersections, one_object
 GEOMETRY, ORDERS = 11, 6
 _SHARP, _BLUNT, _LARGER = 0.008, 0.03, 0.1
 """Differences as good as certain: of centres and edges, in shares of the image's side, and of logarithms of areas."""
+_AWAY, _PER_SIDE = 4, -6.0
+"""Which number of a pair is how far apart the two are, and what it is for the length of the image's side."""
 _BINS, _WIDTH = 8, 0.4
 _SETS, _OWN = 2, 2
 _NEAR = 3.0
@@ -53,7 +56,7 @@ def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
     centres, boxes = numbers[..., 4:6], numbers[..., :4]
     x, y = (centres[:, None, :, :] - centres[:, :, None, :]).unbind(-1)
     sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3)
-    area = sides.prod(-1).log()
+    area = numbers[..., 6:8].clamp(min=1e-3).prod(-1).log()  # of the oriented box: turning makes nothing larger
     larger = area[:, None, :] - area[:, :, None]
     across, down = (
         torch.maximum(
@@ -70,7 +73,7 @@ def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
         (y / _BLUNT).tanh(),
         3 * x,
         3 * y,
-        -6 * away,
+        _PER_SIDE * away,
         (larger / _LARGER).tanh(),
         same,
         (across / _BLUNT).tanh(),
@@ -123,24 +126,72 @@ class Counts(nn.Module):
         found: Tensor = self.member(states) + (scores - best)[..., None] * self.trust
         return found
 
-    def forward(self, states: Tensor, questions: Tensor, members: Tensor, pairs: Pairs) -> Tensor:
+    def forward(self, states: Tensor, questions: Tensor, member: Tensor, pairs: Pairs) -> Tensor:
         """What ``(N, L, W)`` is added to the states.
 
         Args:
             states: ``(N, L, W)`` of the objects in N questions.
             questions: ``(N, D)``.
-            members: ``(N, L, 2)`` scores of what is counted.
+            member: ``(N, L, 2)`` how much each belongs to what is counted, see :func:`decided`.
             pairs: of the N questions.
         """
-        member = (_DECIDED * members).sigmoid() * pairs.once[..., None]
         key = self.key(states).transpose(1, 2)
         others = pairs.before[:, :1] + pairs.before[:, 1:2]  # 1 where the two are not one object
         own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * others
         ahead = torch.cat([pairs.before, own], 1)
         counts = torch.einsum("nkij,njs->niks", ahead, member).flatten(2)
-        bins = torch.arange(_BINS, device=counts.device, dtype=counts.dtype)
-        near = torch.exp(-((counts[..., None] - bins) ** 2) / (2 * _WIDTH**2))
+        near = _binned(counts)
         wanted = self.wanted(questions).unflatten(-1, (-1, _BINS))
         fits = torch.einsum("nlcb,ncb->nlc", near, wanted)
         told: Tensor = self.tells(torch.cat([fits, counts.log1p()], -1))
         return told
+
+
+class Around(nn.Module):
+    """How each object lies to what a question starts from, and how many of those in question are nearer to it.
+
+    Args:
+        width: of the states of objects in question.
+        hidden: of the states of questions.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.wanted = nn.Linear(hidden, GEOMETRY + _BINS)
+        self.tells = nn.Linear(2 * (GEOMETRY + _BINS), width)
+
+    def begin(self) -> None:
+        """What is measured tells nothing."""
+        nn.init.zeros_(self.tells.weight)
+        nn.init.zeros_(self.tells.bias)
+
+    def forward(self, questions: Tensor, member: Tensor, pairs: Pairs) -> Tensor:
+        """What ``(N, L, W)`` is added to the states; nothing but what a bias says where nothing is started from.
+
+        Args:
+            questions: ``(N, D)``.
+            member: ``(N, L, 2)`` how much each is in question, and is what the question starts from.
+            pairs: of the N questions.
+        """
+        chosen, start = member.unbind(-1)
+        share = start / start.sum(1, keepdim=True).clamp(min=1.0)
+        lies = torch.einsum("nigj,nj->nig", pairs.between, share)
+        away = lies[..., _AWAY] / _PER_SIDE
+        others = pairs.before[:, 0] + pairs.before[:, 1]  # 1 where the two are not one object
+        nearer = ((away[:, :, None] - away[:, None, :]) / _SHARP).sigmoid() * others
+        counts = torch.einsum("nij,nj->ni", nearer, chosen * (1 - start))
+        given = share.sum(1)[:, None, None]
+        seen = torch.cat([lies, _binned(counts) * given], -1)
+        told: Tensor = self.tells(torch.cat([seen, seen * self.wanted(questions)[:, None]], -1))
+        return told
+
+
+def decided(members: Tensor, pairs: Pairs) -> Tensor:
+    """How much ``(N, L, 2)`` each object belongs to the sets of those scores, each object once."""
+    return (_DECIDED * members).sigmoid() * pairs.once[..., None]
+
+
+def _binned(counts: Tensor) -> Tensor:
+    """``(..., 8)`` how near a count is to 0 .. 7."""
+    bins = torch.arange(_BINS, device=counts.device, dtype=counts.dtype)
+    return torch.exp(-((counts[..., None] - bins) ** 2) / (2 * _WIDTH**2))

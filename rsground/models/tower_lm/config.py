@@ -63,6 +63,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_width, judge_layers: of the :class:`rsground.models.tower_lm.judge.Judge`; no layers, no judge.
         judge_compares: whether the judge looks at the geometry of pairs, and counts, see
             :mod:`rsground.models.tower_lm.comparing`.
+        judge_measures: whether it, comparing, also measures how objects lie to what a question starts from.
         ledger: whether the :class:`rsground.models.tower_lm.ledger.Ledger` keeps which objects an answer has written.
         numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
     """
@@ -87,6 +88,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_width: int = 64,
         judge_layers: int = 0,
         judge_compares: bool = False,
+        judge_measures: bool = False,
         ledger: bool = False,
         numbers: Sequence[int] = (),
         **kwargs: Any,
@@ -99,6 +101,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_token_index, self.answer_token_index = image_token_index, answer_token_index
         self.judge_width, self.judge_layers = judge_width, judge_layers
         self.judge_compares = judge_compares
+        self.judge_measures = judge_measures
         self.ledger = ledger
         self.numbers = list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)

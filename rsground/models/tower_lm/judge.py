@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from rsground.models.tower_lm.comparing import GEOMETRY, Counts, Pairs, pairs_of
+from rsground.models.tower_lm.comparing import GEOMETRY, Around, Counts, Pairs, decided, pairs_of
 
 _HEADS, _LARGEST = 4, 10.0
 
@@ -24,16 +24,22 @@ class Judge(nn.Module):
         width: of the states of objects in question.
         layers: rounds of comparison.
         compares: whether rounds look at the geometry of pairs, and count.
+        measures: whether they also measure from what a question starts from.
+
+    Raises:
+        ValueError: it is to measure and not to compare.
     """
 
-    def __init__(self, hidden: int, width: int, layers: int, compares: bool = False) -> None:
+    def __init__(self, hidden: int, width: int, layers: int, compares: bool = False, measures: bool = False) -> None:
         super().__init__()
+        if measures and not compares:
+            raise ValueError("judge_measures needs judge_compares: what is measured belongs to sets that are compared")
         self.compares = compares
         self.objects = nn.Linear(hidden, width)
         self.norm = nn.LayerNorm(width)
         self.question = nn.Linear(hidden, 2 * width)
         self.score = nn.Linear(1, width)
-        self.rounds = nn.ModuleList(Round(width, hidden, compares) for _ in range(layers))
+        self.rounds = nn.ModuleList(Round(width, hidden, compares, measures) for _ in range(layers))
         self.last = nn.LayerNorm(width)
         self.verdict = nn.Linear(width, 1)
         self.leans = nn.Linear(hidden, 1)
@@ -51,6 +57,12 @@ class Judge(nn.Module):
         """Geometry and counts begin without a say."""
         for each in self.modules():
             if isinstance(each, Comparison):
+                each.begin()
+
+    def begin_measuring(self) -> None:
+        """What is measured begins without a say."""
+        for each in self.modules():
+            if isinstance(each, Around):
                 each.begin()
 
     def forward(
@@ -91,13 +103,13 @@ class Judge(nn.Module):
 class Round(nn.Module):
     """One layer of a transformer over the objects of one question."""
 
-    def __init__(self, width: int, hidden: int, compares: bool) -> None:
+    def __init__(self, width: int, hidden: int, compares: bool, measures: bool) -> None:
         super().__init__()
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.asks = nn.Linear(width, 3 * width)
         self.takes = nn.Linear(width, width)
         self.thinks = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.compares = Comparison(width, hidden) if compares else None
+        self.compares = Comparison(width, hidden, measures) if compares else None
 
     def forward(
         self, states: Tensor, seen: Tensor, questions: Tensor, scores: Tensor, pairs: Pairs | None
@@ -122,13 +134,14 @@ class Round(nn.Module):
 
 
 class Comparison(nn.Module):
-    """What a round learns of the geometry of pairs, and of counts."""
+    """What a round learns of the geometry of pairs, of counts, and of what lies around where a question starts."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, hidden: int, measures: bool) -> None:
         super().__init__()
         self.looks = nn.Linear(hidden, _HEADS * GEOMETRY)
         self.lies = nn.Linear(_HEADS * GEOMETRY, width)
         self.counts = Counts(width, hidden)
+        self.around = Around(width, hidden) if measures else None
 
     def begin(self) -> None:
         """Nothing has a say yet."""
@@ -136,6 +149,8 @@ class Comparison(nn.Module):
             nn.init.zeros_(each.weight)
             nn.init.zeros_(each.bias)
         self.counts.begin()
+        if self.around is not None:
+            self.around.begin()
 
     def leans(self, questions: Tensor, pairs: Pairs) -> Tensor:
         """What ``(N, L, heads, L)`` a question ``(N, D)`` adds to the attention of pairs, for how they lie."""
@@ -152,4 +167,6 @@ class Comparison(nn.Module):
         """
         lies = weights @ pairs.between.transpose(-1, -2)
         members = self.counts.members(states, scores, pairs)
-        return self.lies(lies.flatten(2)) + self.counts(states, questions, members, pairs), members
+        member = decided(members, pairs)
+        told = self.lies(lies.flatten(2)) + self.counts(states, questions, member, pairs)
+        return (told if self.around is None else told + self.around(questions, member, pairs)), members

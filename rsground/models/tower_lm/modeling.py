@@ -41,7 +41,7 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.language_model: Any = LlamaForCausalLM(text)
         self.pointer = Pointer(text.hidden_size)
         judged = config.judge_layers > 0
-        sizes = (config.judge_width, config.judge_layers, config.judge_compares)
+        sizes = (config.judge_width, config.judge_layers, config.judge_compares, config.judge_measures)
         self.judge = Judge(text.hidden_size, *sizes) if judged else None
         self.ledger = Ledger(text.hidden_size) if config.ledger else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))

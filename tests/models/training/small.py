@@ -33,7 +33,14 @@ def tokenizer() -> Any:
     return make_tokenizer(WORDS, ["Where is ", "[SEG]"], size=320)
 
 
-def model(words: Any, seed: int = 0, judge_layers: int = 2, ledger: bool = False, compares: bool = False) -> TowerLM:
+def model(
+    words: Any,
+    seed: int = 0,
+    judge_layers: int = 2,
+    ledger: bool = False,
+    compares: bool = False,
+    measures: bool = False,
+) -> TowerLM:
     """Random weights, large enough that everything matters."""
     torch.manual_seed(seed)
     text = {
@@ -45,7 +52,7 @@ def model(words: Any, seed: int = 0, judge_layers: int = 2, ledger: bool = False
         "eos_token_id": words.eos_token_id,
     }
     own: dict[str, Any] = {"judge_width": 16, "judge_layers": judge_layers, "ledger": ledger}
-    own["judge_compares"] = compares
+    own |= {"judge_compares": compares, "judge_measures": measures}
     own["numbers"] = list(number_ids(words).values())
     made = TowerLM(TowerLMConfig(**TOWER, **own, text_config=text)).eval()
     with torch.no_grad():

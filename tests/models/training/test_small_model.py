@@ -73,11 +73,18 @@ class FewScenes:
         ]
 
 
-@pytest.fixture(scope="module", params=[(0, False), (2, False), (2, True)], ids=["no judge", "judge", "compares"])
+JUDGES: dict[str, dict[str, Any]] = {
+    "no judge": {"judge_layers": 0},
+    "judge": {},
+    "compares": {"compares": True},
+    "measures": {"compares": True, "measures": True},
+}
+
+
+@pytest.fixture(scope="module", params=JUDGES)
 def parts(request: Any) -> tuple[Any, Any, Any]:
     """Model, pixels of two images and their facts."""
-    layers, compares = request.param
-    small = model(WORDS, judge_layers=layers, compares=compares)
+    small = model(WORDS, **JUDGES[request.param])
     images = np.random.default_rng(2).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8)
     with torch.no_grad():
         found = small.facts(normalised(torch.from_numpy(images)))

@@ -13,6 +13,7 @@ from rsground.datasets.scenes import Scene
 from rsground.errors import CheckpointError
 from rsground.models.folder import read_card, read_state
 from rsground.models.grounder import Grounder
+from rsground.models.tower_lm.comparing import Around
 from rsground.models.training import language_setup, stage_refer
 from rsground.models.training.objects import objects_of
 from rsground.models.training.recipe import read_recipe
@@ -148,6 +149,10 @@ def test_pointing_is_gone_on_with_and_heads_keep_what_they_learned(
         kept.parent.mkdir(parents=True)
         kept.write_bytes(b"as it was")
         out = run_recipe(read_recipe(more), tmp_path / "runs")
+    judge = language_setup.resume_from(out, judge_measures=True)[0].judge
+    begun = [each for each in judge.modules() if isinstance(each, Around)] if judge is not None else []
+    assert begun
+    assert not any(bool(each.tells.weight.any()) for each in begun)  # without a say yet
     assert (out / "geoground" / "head" / "model.safetensors").read_bytes() == b"as it was"
     judges = [language_setup.resume_from(each)[0].judge for each in (words, out)]
     assert [judge is not None and judge.compares for judge in judges] == [False, True]
