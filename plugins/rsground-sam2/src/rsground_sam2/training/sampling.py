@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KINDS = {
-    "box": 0.34,
-    "point": 0.14,
-    "points": 0.12,
-    "mask": 0.10,
-    "box+points": 0.14,
-    "point token": 0.06,
-    "box token": 0.10,
+    "box": 0.30,
+    "point": 0.08,
+    "points": 0.08,
+    "mask": 0.08,
+    "box+points": 0.26,
+    "point token": 0.04,
+    "box token": 0.16,
 }
 """Kind of prompt → share of crops that ask that way. Tokens are what [SEG] heads give, one embedding with nothing
 beside it: here a point's embedding, or a box's two corner embeddings added."""
