@@ -1,7 +1,7 @@
 """What magcrop changes, from a run of the suite `magcrop`: the difference it makes, mean over heads, with intervals.
 
-rsground bench magcrop --limit 30 --out runs/magcrop
-python benchmarks/magcrop_effect.py runs/magcrop
+    rsground bench magcrop --limit 30 --out runs/magcrop
+    python benchmarks/magcrop_effect.py runs/magcrop
 
 Every question is answered by each head with and without magcrop; a question's difference is the mean over the heads
 that have answered all of a data set both ways. Whole images are drawn again (bootstrap) and flipped (permutation);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -15,6 +15,8 @@ from rsground.models.tower_lm.facts import NUMBERS
 from rsground.models.tower_lm.judge import Judge
 
 HIDDEN, KINDS = 24, 3
+Made = tuple[tuple[torch.Tensor, ...], torch.Tensor, torch.Tensor | None]
+"""What a judge is asked, what is meant, and the steps on the way where they are told."""
 
 
 def numbers_of(centres: torch.Tensor, sides: torch.Tensor) -> torch.Tensor:
@@ -127,7 +129,28 @@ def test_a_judge_that_measures_must_compare() -> None:
         Judge(HIDDEN, 32, 2, compares=False, measures=True)
 
 
-def ordinals(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 12) -> tuple[Any, ...]:
+def share_right(judge: Judge, ask: Callable[[], Made], rounds: int) -> float:
+    """Teach a judge on questions made anew each round; the share of right first choices in the last 20 rounds."""
+    judge.begin()
+    optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3)
+    right = []
+    for _ in range(rounds):
+        asked, meant, steps = ask()
+        scores, members = judge(*asked)
+        held = meant.any(1)
+        all_right = scores.masked_fill(~meant, -torch.inf).logsumexp(1)[held]
+        loss = (scores.logsumexp(1)[held] - all_right).mean()
+        if steps is not None:
+            told = steps[:, None].expand(members.shape).float()
+            loss = loss + 0.3 * F.binary_cross_entropy_with_logits(members, told)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        right.append(float(meant[held].gather(1, scores[held].argmax(1)[:, None]).float().mean()))
+    return sum(right[-20:]) / 20
+
+
+def ordinals(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 12) -> Made:
     """ "The k-th of that kind from that side", as vectors."""
     rows = torch.randint(0, 4, (questions,))
     centres, kinds = torch.rand(4, columns, 2), torch.randint(0, KINDS, (4, columns))
@@ -141,7 +164,7 @@ def ordinals(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 
     asked = made["kind"][kind] + made["side"][side] + made["k"][k]
     numbers = numbers_of(centres, torch.full((4, columns, 2), 0.01))
     scores = torch.where(member, 0.0, -3.0)
-    return (asked, offers, scores, torch.ones(4, columns, dtype=torch.bool), numbers, rows), meant
+    return (asked, offers, scores, torch.ones(4, columns, dtype=torch.bool), numbers, rows), meant, None
 
 
 @pytest.mark.slow
@@ -150,23 +173,10 @@ def test_a_judge_that_compares_learns_ordinals() -> None:
     torch.manual_seed(0)
     made = {name: torch.randn(count, HIDDEN) for name, count in (("kind", KINDS), ("side", 4), ("k", 4))}
     judge = Judge(HIDDEN, 32, 2, compares=True)
-    judge.begin()
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3)
-    right = []
-    for _ in range(300):
-        asked, meant = ordinals(made)
-        scores, _ = judge(*asked)
-        held = meant.any(1)
-        all_right = scores.masked_fill(~meant, -torch.inf).logsumexp(1)[held]
-        loss = (scores.logsumexp(1)[held] - all_right).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        right.append(float(meant[held].gather(1, scores[held].argmax(1)[:, None]).float().mean()))
-    assert sum(right[-20:]) / 20 > 0.8
+    assert share_right(judge, lambda: ordinals(made), 300) > 0.8
 
 
-def nearest(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 12) -> tuple[Any, ...]:
+def nearest(made: dict[str, torch.Tensor], questions: int = 64, columns: int = 12) -> Made:
     """ "The one of that kind nearest to the court", of which there is one; and the steps on the way."""
     rows = torch.randint(0, 4, (questions,))
     centres, kinds = torch.rand(4, columns, 2), torch.randint(1, KINDS, (4, columns))
@@ -188,18 +198,4 @@ def test_a_judge_that_measures_learns_what_is_nearest() -> None:
     torch.manual_seed(0)
     made = {"kind": torch.randn(KINDS, HIDDEN)}
     judge = Judge(HIDDEN, 32, 2, compares=True, measures=True)
-    judge.begin()
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=3e-3)
-    right = []
-    for _ in range(150):
-        asked, meant, steps = nearest(made)
-        scores, members = judge(*asked)
-        held = meant.any(1)
-        all_right = scores.masked_fill(~meant, -torch.inf).logsumexp(1)[held]
-        told = F.binary_cross_entropy_with_logits(members, steps[:, None].expand(members.shape).float())
-        loss = (scores.logsumexp(1)[held] - all_right).mean() + 0.3 * told
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        right.append(float(meant[held].gather(1, scores[held].argmax(1)[:, None]).float().mean()))
-    assert sum(right[-20:]) / 20 > 0.93
+    assert share_right(judge, lambda: nearest(made), 150) > 0.93

@@ -44,6 +44,11 @@ class Pairs:
     before: Tensor
     once: Tensor
 
+    @property
+    def others(self) -> Tensor:
+        """``(B, L, L)`` 1 where the second shows another object than the first, else 0: it lies left or right of it."""
+        return self.before[:, 0] + self.before[:, 1]
+
     def select(self, rows: Tensor) -> Pairs:
         """Some of the rows."""
         return Pairs(self.between[rows], self.before[rows], self.once[rows])
@@ -136,8 +141,7 @@ class Counts(nn.Module):
             pairs: of the N questions.
         """
         key = self.key(states).transpose(1, 2)
-        others = pairs.before[:, :1] + pairs.before[:, 1:2]  # 1 where the two are not one object
-        own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * others
+        own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * pairs.others[:, None]
         ahead = torch.cat([pairs.before, own], 1)
         counts = torch.einsum("nkij,njs->niks", ahead, member).flatten(2)
         near = _binned(counts)
@@ -177,8 +181,7 @@ class Around(nn.Module):
         share = start / start.sum(1, keepdim=True).clamp(min=1.0)
         lies = torch.einsum("nigj,nj->nig", pairs.between, share)
         away = lies[..., _AWAY] / _PER_SIDE
-        others = pairs.before[:, 0] + pairs.before[:, 1]  # 1 where the two are not one object
-        nearer = ((away[:, :, None] - away[:, None, :]) / _SHARP).sigmoid() * others
+        nearer = ((away[:, :, None] - away[:, None, :]) / _SHARP).sigmoid() * pairs.others
         counts = torch.einsum("nij,nj->ni", nearer, chosen * (1 - start))
         given = share.sum(1)[:, None, None]
         seen = torch.cat([lies, _binned(counts) * given], -1)
