@@ -40,7 +40,7 @@ def shares(model: Any, tokenizer: Any, scenes: int, head: str, cache: Path) -> d
     for start in range(0, min(scenes, len(lessons)), BATCH):
         batch = make([lessons[at] for at in range(start, min(start + BATCH, scenes, len(lessons)))])
         packed = batch["packed"]
-        scores = run_packed(model, batch["found"], packed).settled
+        scores = run_packed(model, batch["found"], packed).verdict.settled[:, 0]
         best = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1).argmax(1)
         for lesson, meant, row, first in zip(packed.lessons, packed.meant, scores, best.tolist(), strict=True):
             shown = bool(meant.any()) or not lesson.targets

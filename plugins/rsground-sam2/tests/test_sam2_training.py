@@ -17,6 +17,7 @@ from rsground.datasets.scenes import Scene  # noqa: E402
 from rsground.geometry.rle import rle_to_mask  # noqa: E402
 from rsground_sam2.config import ImageModelConfig  # noqa: E402
 from rsground_sam2.image_model import ImageModel  # noqa: E402
+from rsground_sam2.training.__main__ import main  # noqa: E402
 from rsground_sam2.training.asking import answer, crops_to_pixels  # noqa: E402
 from rsground_sam2.training.beginning import begin  # noqa: E402
 from rsground_sam2.training.cache import CacheKey, SceneCache  # noqa: E402
@@ -27,7 +28,15 @@ from rsground_sam2.training.probing import given  # noqa: E402
 from rsground_sam2.training.sampling import KINDS, Ask, coarse_logits, jittered, sample, tight_box  # noqa: E402
 from rsground_sam2.training.scores import filled, score  # noqa: E402
 from rsground_sam2.training.small import SMALL, small_model  # noqa: E402
-from rsground_sam2.training.state import Record, load_training, load_trunk, save_training  # noqa: E402
+from rsground_sam2.training.state import (  # noqa: E402
+    Record,
+    load_training,
+    load_trunk,
+    load_weights,
+    save_training,
+    write_record,
+)
+from rsground_sam2.weights import save_model  # noqa: E402
 
 TINY = ImageModelConfig(
     trunk={**SMALL.trunk, "embed_dim": 8, "stages": [1, 1, 1, 2], "global_att_blocks": [4]},
@@ -187,6 +196,27 @@ def test_another_trainings_trunk_can_be_the_beginning(cache: SceneCache, tmp_pat
     same = {key for key, value in second.state_dict().items() if torch.equal(value, first.state_dict()[key])}
     assert {key for key in first.state_dict() if key.startswith(("model.image_encoder.", "dense."))} <= same
     assert "model.sam_mask_decoder.mask_tokens.weight" not in same
+
+
+def test_a_saved_model_can_be_the_beginning_and_its_record_goes_on(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    saved, trainer = ImageModel(TINY), Trainer(ImageModel(TINY))
+    save_model(saved, tmp_path)
+    write_record(Record("test", {"scenes": 2}, "cpu", 5, steps=70), tmp_path / "training.json")
+    record = load_weights(tmp_path, trainer.model)
+    assert (record.seed, record.steps) == (5, 70)
+    for one, other in zip(saved.parameters(), trainer.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    (tmp_path / "training.json").unlink()
+    with pytest.raises(CheckpointError, match="--model names a folder"):
+        load_weights(tmp_path, trainer.model)
+
+
+@pytest.mark.parametrize("ways", [["--resume", "--model", "there"], ["--trunk", "here", "--model", "there"]])
+def test_a_training_begins_in_one_way(ways: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--cache", "scenes", "--out", "out", *ways])
+    assert "begins in one way" in capsys.readouterr().err
 
 
 def test_positions_of_the_small_model_tell_neighbours_apart() -> None:

@@ -31,13 +31,13 @@ _DECIDED = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What L columns of B rows are to each other; the second object is the last axis.
+    """What the L objects of an image are to each other; the second object is the last axis.
 
     Attributes:
-        between: ``(B, L, 11, L)`` how the second lies to the first.
-        before: ``(B, 6, L, L)`` in [0, 1], whether the second comes first from the left, the right, the top, the
-            bottom, the largest, the smallest.
-        once: ``(B, L)`` 1 for columns that show an object which no stronger one shows, else 0.
+        between: ``(11, L, L)`` how the second lies to the first.
+        before: ``(6, L, L)`` in [0, 1], whether the second comes first from the left, the right, the top, the bottom,
+            the largest, the smallest.
+        once: ``(L,)`` 1 for tokens that show an object which no stronger one shows, else 0.
     """
 
     between: Tensor
@@ -46,52 +46,42 @@ class Pairs:
 
     @property
     def others(self) -> Tensor:
-        """``(B, L, L)`` 1 where the second shows another object than the first, else 0: it lies left or right of it."""
-        return self.before[:, 0] + self.before[:, 1]
-
-    def select(self, rows: Tensor) -> Pairs:
-        """Some of the rows."""
-        return Pairs(self.between[rows], self.before[rows], self.once[rows])
+        """``(L, L)`` 1 where the second shows another object than the first, else 0: it lies left or right of it."""
+        return self.before[0] + self.before[1]
 
 
 @torch.no_grad()
-def pairs_of(numbers: Tensor, shown: Tensor) -> Pairs:
-    """Pairs of ``(B, L, 17)`` numbers, of which ``(B, L)`` bool are of visual tokens, the strongest first."""
+def pairs_of(numbers: Tensor) -> Pairs:
+    """Pairs of visual tokens by their ``(L, 17)`` numbers, the strongest first."""
     dtype, numbers = numbers.dtype, numbers.float()
-    centres, boxes = numbers[..., 4:6], numbers[..., :4]
-    x, y = (centres[:, None, :, :] - centres[:, :, None, :]).unbind(-1)
-    sides = (boxes[..., 2:] - boxes[..., :2]).clamp(min=1e-3)
-    area = numbers[..., 6:8].clamp(min=1e-3).prod(-1).log()  # of the oriented box: turning makes nothing larger
-    larger = area[:, None, :] - area[:, :, None]
+    centres, boxes = numbers[:, 4:6], numbers[:, :4]
+    x, y = (centres[None] - centres[:, None]).unbind(-1)
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
+    area = numbers[:, 6:8].clamp(min=1e-3).prod(-1).log()  # of the oriented box: turning makes nothing larger
+    larger = area[None] - area[:, None]
     across, down = (
-        torch.maximum(
-            boxes[:, None, :, low] - boxes[:, :, None, low + 2], boxes[:, :, None, low] - boxes[:, None, :, low + 2]
-        )
+        torch.maximum(boxes[:, None, low] - boxes[None, :, low + 2], boxes[None, :, low] - boxes[:, None, low + 2])
         for low in (0, 1)
     )
     inner, union = intersections(boxes, boxes)
     same = one_object(inner, union).float()
-    away = (x**2 + y**2).sqrt()
-    inside = inner / (sides.prod(-1)[:, None, :] + 1e-6)
     between = [
         (x / _BLUNT).tanh(),
         (y / _BLUNT).tanh(),
         3 * x,
         3 * y,
-        _PER_SIDE * away,
+        _PER_SIDE * (x**2 + y**2).sqrt(),
         (larger / _LARGER).tanh(),
         same,
         (across / _BLUNT).tanh(),
         (down / _BLUNT).tanh(),
         ((across - down) / _BLUNT).tanh(),
-        inside,
+        inner / (sides.prod(-1)[None] + 1e-6),
     ]
     sides_of = [-x / _SHARP, x / _SHARP, -y / _SHARP, y / _SHARP, larger / _LARGER, -larger / _LARGER]
-    others = (1 - same) * shown[:, None]
-    before = torch.stack([each.sigmoid() * others for each in sides_of], 1)
-    earlier = torch.ones_like(same[0]).tril(-1)
-    once = shown & ~((same * shown[:, None] * earlier) > 0).any(-1)
-    return Pairs(torch.stack(between, 2).to(dtype), before.to(dtype), once.to(dtype))
+    before = torch.stack([each.sigmoid() * (1 - same) for each in sides_of])
+    once = ~((same * torch.ones_like(same).tril(-1)) > 0).any(-1)
+    return Pairs(torch.stack(between).to(dtype), before.to(dtype), once.to(dtype))
 
 
 class Counts(nn.Module):
@@ -119,16 +109,25 @@ class Counts(nn.Module):
         nn.init.zeros_(self.tells.bias)
         nn.init.ones_(self.trust)
 
-    def members(self, states: Tensor, scores: Tensor, pairs: Pairs) -> Tensor:
-        """Scores ``(N, L, 2)`` of what belongs to the sets; above zero does.
+    @torch.no_grad()
+    def begin_starting(self) -> None:
+        """What a question starts from is what its own question says."""
+        self.member.weight[1] = 0.0
+        self.member.bias[1] = 0.0
+        self.trust[1] = 1.0
+
+    def members(self, states: Tensor, among: Tensor, start: Tensor | None, pairs: Pairs) -> Tensor:
+        """Scores ``(N, L, 2)`` of what is chosen among and of what a question starts from; above zero belongs to it.
 
         Args:
             states: ``(N, L, W)`` of the objects in N questions.
-            scores: ``(N, L)`` of the pointer.
-            pairs: of the N questions.
+            among: ``(N, L)`` scores of what is chosen among; the best surely belongs to it.
+            start: likewise of what is started from, None where that is not asked.
+            pairs: of the objects.
         """
-        best = scores.masked_fill(pairs.once == 0, -torch.inf).amax(1, keepdim=True).clamp(min=-1e3)
-        found: Tensor = self.member(states) + (scores - best)[..., None] * self.trust
+        best = among.masked_fill(pairs.once == 0, -torch.inf).amax(1, keepdim=True)
+        given = torch.stack([among - best, among - best if start is None else start], -1)
+        found: Tensor = self.member(states) + given * self.trust
         return found
 
     def forward(self, states: Tensor, questions: Tensor, member: Tensor, pairs: Pairs) -> Tensor:
@@ -138,15 +137,14 @@ class Counts(nn.Module):
             states: ``(N, L, W)`` of the objects in N questions.
             questions: ``(N, D)``.
             member: ``(N, L, 2)`` how much each belongs to what is counted, see :func:`decided`.
-            pairs: of the N questions.
+            pairs: of the objects.
         """
         key = self.key(states).transpose(1, 2)
-        own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * pairs.others[:, None]
-        ahead = torch.cat([pairs.before, own], 1)
-        counts = torch.einsum("nkij,njs->niks", ahead, member).flatten(2)
-        near = _binned(counts)
+        own = (key[:, :, None, :] - key[:, :, :, None]).sigmoid() * pairs.others
+        given = torch.einsum("kij,njs->niks", pairs.before, member)
+        counts = torch.cat([given, torch.einsum("nkij,njs->niks", own, member)], 2).flatten(2)
         wanted = self.wanted(questions).unflatten(-1, (-1, _BINS))
-        fits = torch.einsum("nlcb,ncb->nlc", near, wanted)
+        fits = torch.einsum("nlcb,ncb->nlc", _binned(counts), wanted)
         told: Tensor = self.tells(torch.cat([fits, counts.log1p()], -1))
         return told
 
@@ -175,11 +173,11 @@ class Around(nn.Module):
         Args:
             questions: ``(N, D)``.
             member: ``(N, L, 2)`` how much each is in question, and is what the question starts from.
-            pairs: of the N questions.
+            pairs: of the objects.
         """
         chosen, start = member.unbind(-1)
         share = start / start.sum(1, keepdim=True).clamp(min=1.0)
-        lies = torch.einsum("nigj,nj->nig", pairs.between, share)
+        lies = torch.einsum("gij,nj->nig", pairs.between, share)
         away = lies[..., _AWAY] / _PER_SIDE
         nearer = ((away[:, :, None] - away[:, None, :]) / _SHARP).sigmoid() * pairs.others
         counts = torch.einsum("nij,nj->ni", nearer, chosen * (1 - start))
@@ -191,7 +189,7 @@ class Around(nn.Module):
 
 def decided(members: Tensor, pairs: Pairs) -> Tensor:
     """How much ``(N, L, 2)`` each object belongs to the sets of those scores, each object once."""
-    return (_DECIDED * members).sigmoid() * pairs.once[..., None]
+    return (_DECIDED * members).sigmoid() * pairs.once[:, None]
 
 
 def _binned(counts: Tensor) -> Tensor:

@@ -64,6 +64,8 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_compares: whether the judge looks at the geometry of pairs, and counts, see
             :mod:`rsground.models.tower_lm.comparing`.
         judge_measures: whether it, comparing, also measures how objects lie to what a question starts from.
+        judge_starts: how many times the judge, measuring, asks the pointer what a question starts from, what that
+            starts from, and so on, see :mod:`rsground.models.tower_lm.asking`.
         ledger: whether the :class:`rsground.models.tower_lm.ledger.Ledger` keeps which objects an answer has written.
         numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
     """
@@ -89,6 +91,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_layers: int = 0,
         judge_compares: bool = False,
         judge_measures: bool = False,
+        judge_starts: int = 0,
         ledger: bool = False,
         numbers: Sequence[int] = (),
         **kwargs: Any,
@@ -102,6 +105,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.judge_width, self.judge_layers = judge_width, judge_layers
         self.judge_compares = judge_compares
         self.judge_measures = judge_measures
+        self.judge_starts = judge_starts
         self.ledger = ledger
         self.numbers = list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)

@@ -19,6 +19,8 @@ from rsground.models.tower_lm.tower import Dense
 
 NUMBERS = 17
 """x1, y1, x2, y2, centre x, y, width, height, four corners x, y clockwise from the upper left one, angle."""
+_CLEAR = 0.15
+"""Height from which a peak is surely compared with others; what is lower is no object nearly always."""
 _SAME = 0.5
 """IoU of upright boxes from which two visual tokens show one object."""
 _SHORTEST, _LONGEST = 8.0, 4000.0
@@ -37,6 +39,11 @@ class Facts:
     numbers: Tensor
     told: Tensor
     features: Tensor
+
+    @property
+    def clear(self) -> Tensor:
+        """``(B, V)`` bool, which tokens are peaks high enough to be compared with each other; context never is."""
+        return self.told[..., -1] > _CLEAR
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Facts:
         """Elsewhere, in another precision."""

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from transformers import GenerationMixin, LlamaForCausalLM, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from rsground.models.tower_lm.asking import asked_alone
 from rsground.models.tower_lm.config import TowerLMConfig
 from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
-from rsground.models.tower_lm.judge import Judge
+from rsground.models.tower_lm.judge import Judge, Verdict
 from rsground.models.tower_lm.ledger import Ledger
 from rsground.models.tower_lm.recall import Memory, Pointer, Recall
 from rsground.models.tower_lm.tower import Tower
@@ -41,8 +42,9 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.language_model: Any = LlamaForCausalLM(text)
         self.pointer = Pointer(text.hidden_size)
         judged = config.judge_layers > 0
-        sizes = (config.judge_width, config.judge_layers, config.judge_compares, config.judge_measures)
-        self.judge = Judge(text.hidden_size, *sizes) if judged else None
+        sizes = (config.judge_width, config.judge_layers)
+        skills = (config.judge_compares, config.judge_measures, config.judge_starts)
+        self.judge = Judge(text.hidden_size, *sizes, *skills) if judged else None
         self.ledger = Ledger(text.hidden_size) if config.ledger else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
@@ -103,13 +105,14 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
     ) -> CausalLMOutputWithPast:
         """As other image-and-text models of transformers; ``pixel_values`` ``(images, 3, S, S)`` row by row."""
         kept: tuple[Tensor, Tensor] | None = None
+        clear: Tensor | None = None
         if inputs_embeds is None and input_ids is not None:
             if pixel_values is None:
                 inputs_embeds = self.get_input_embeddings()(input_ids)
             else:
                 found = self.facts(pixel_values)
                 given = self._begun(input_ids, found, attention_mask, position_ids)
-                inputs_embeds, attention_mask, position_ids, kept = given
+                inputs_embeds, attention_mask, position_ids, kept, clear = given
         assert inputs_embeds is not None, "the model needs input_ids or inputs_embeds"
         output = self.language_model.model(
             inputs_embeds=inputs_embeds,
@@ -121,8 +124,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         )
         states = output.last_hidden_state
         memory = self.remembered(states, inputs_embeds, *(kept or self._nothing(inputs_embeds)))
-        if self.judge is not None and kept is not None and input_ids is not None:
-            memory = replace(memory, settled=self._settled(states, memory, input_ids))
+        if self.judge is not None and clear is not None and input_ids is not None:
+            memory = replace(memory, settled=self._settled(states, memory, clear, input_ids))
         cache, layers = output.past_key_values, self.config.text_config.num_hidden_layers
         every = memory.after(cache, layers)
         written = None
@@ -144,15 +147,17 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         """What is kept of ``(B, L)`` columns; nothing is settled yet."""
         return Memory(self.pointer.offers(states), embeds, numbers, shown, torch.zeros_like(embeds[..., 0]))
 
-    def settle(self, questions: Tensor, memory: Memory, rows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Scores ``(N, L)`` of N questions ``(N, D)`` about ``rows`` ``(N,)``, the pointer's and the judge's.
-
-        And ``(N, rounds, 2, L)`` scores of what the judge counts, None where it does not.
-        """
-        scores = self.pointer(questions[:, None], memory.offers[rows])[:, 0]
+    def settle(self, questions: Tensor, memory: Memory, clear: Tensor, rows: Tensor) -> Verdict:
+        """What N questions ``(N, D)`` about ``rows`` ``(N,)`` mean; ``(B, L)`` bool the columns that are compared."""
+        offers = memory.offers[rows]
+        if self.judge is None or self.judge.asking is None:
+            asked = asked_alone(questions, self.pointer(questions[:, None], offers)[:, 0])
+        else:
+            asked = self.judge.asking(questions, lambda words: self.pointer(words, offers))
         if self.judge is None:
-            return scores, scores, None
-        return scores, *self.judge(questions, memory.offers, scores, memory.shown, memory.numbers, rows)
+            return Verdict(asked.own, asked.own, None)
+        settled, members = self.judge(asked, memory.offers, clear, memory.numbers, rows)
+        return Verdict(asked.own, settled.masked_fill(~memory.shown[rows][:, None], 0.0), members)
 
     def scores(self, states: Tensor, memory: Memory, settled: Tensor, written: Tensor | None) -> Tensor:
         """How words ``(B, T, D)`` score the columns; zero means "none".
@@ -188,12 +193,12 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         answering: Tensor = (before == 0) & (marks.sum(1, keepdim=True) > 0)
         return answering
 
-    def _settled(self, states: Tensor, memory: Memory, ids: Tensor) -> Tensor:
+    def _settled(self, states: Tensor, memory: Memory, clear: Tensor, ids: Tensor) -> Tensor:
         """What the question of each row means: the one that its last answer mark ends, or that ends the row."""
         rows = torch.arange(len(ids), device=ids.device)
         marks = (ids == self.config.answer_token_index) * torch.arange(1, ids.shape[1] + 1, device=ids.device)
         latest = marks.amax(1) - 1  # -1, the last column, where there is none
-        return self.settle(states[rows, latest], memory, rows)[1]
+        return self.settle(states[rows, latest], memory, clear, rows).settled[:, 0]
 
     def say(self, words: Tensor, weights: Tensor, numbers: Tensor) -> Tensor:
         """Log-probabilities ``(B, T, vocabulary)`` after words, for the ``(B, L, 17)`` numbers of the columns."""
@@ -213,8 +218,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
 
     def _begun(
         self, ids: Tensor, found: Facts, mask: Tensor | None, places: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Embeddings, 4-D mask and positions of prompts with images; the columns' numbers and which are shown."""
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor], Tensor]:
+        """Embeddings, 4-D mask and positions of prompts with images; numbers of columns, which are shown, and clear."""
         mask = torch.ones_like(ids) if mask is None else mask
         places = (mask.cumsum(1) - 1).clamp(min=0) if places is None else places
         shown = ids == self.config.image_token_index
@@ -225,9 +230,10 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         embeds = embeds.masked_scatter(shown[..., None], tokens.to(embeds.dtype).flatten(0, 1))
         numbers = embeds.new_zeros(*ids.shape, NUMBERS)
         numbers = numbers.masked_scatter(shown[..., None], found.numbers.to(embeds.dtype).flatten(0, 1))
+        clear = shown.masked_scatter(shown, found.clear.flatten())
         last = places.masked_fill(~shown, 0).amax(1, keepdim=True)
         mask = seen(shown, mask.bool(), embeds.dtype)
-        return embeds, mask, torch.where(shown, last, places), (numbers, shown)
+        return embeds, mask, torch.where(shown, last, places), (numbers, shown), clear
 
 
 def _distinct(images: Tensor) -> tuple[list[int], list[int]]:

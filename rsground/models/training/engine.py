@@ -99,6 +99,7 @@ def train(
     now = ways()
     launcher = launcher if launcher != "none" else now.launcher
     trust_history()
+    torch.set_flush_denormal(True)  # chances near nothing would cost a CPU several times the step
     device = pick_device(now.device)
     if launcher == "pytorch" and device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))

@@ -21,6 +21,8 @@ from rsground.models.training.language_losses import (
     pointer_accuracy,
     pointer_loss,
     slot_loss,
+    starts_accuracy,
+    starts_loss,
     steps_loss,
     text_loss,
 )
@@ -87,10 +89,14 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         del mode
         read = run_packed(self.model, found, packed)
         losses = {"loss_pointer": self.pointing * pointer_loss(read, packed)}
-        if read.members is not None:
+        if read.verdict.members is not None:
             losses["loss_steps"] = self.pointing * steps_loss(read, packed)
+        starts = read.verdict.first.shape[1] > 1
+        if starts:
+            losses["loss_starts"] = self.pointing * starts_loss(read, packed)
         with torch.no_grad():
             losses["accuracy"] = pointer_accuracy(read, packed)
+            losses |= {"starts": starts_accuracy(read, packed)} if starts else {}
         if self.soft is not None and (packed.labels >= 0).any():
             losses["loss_text"] = text_loss(self.model, read, packed, self.soft)
             losses["loss_slot"] = self.pointing * slot_loss(self.model, read, packed, self.soft)

@@ -21,23 +21,43 @@ def pointer_loss(read: Read, packed: Packed) -> Tensor:
     """
     taught = packed.meant.any(1) | torch.tensor([not lesson.targets for lesson in packed.lessons])
     meant = packed.meant[taught]
-    loss = _pointing(read.first[taught], meant, 0.1)
-    if read.settled is not read.first:
-        loss = loss / 2 + _pointing(read.settled[taught], meant, 0.3)
+    first, settled = read.verdict.first[taught, 0], read.verdict.settled[taught, 0]
+    loss = _pointing(first, meant, 0.1)
+    if read.verdict.settled is not read.verdict.first:
+        loss = loss / 2 + _pointing(settled, meant, 0.3)
     return loss.sum() / max(len(meant), 1)
 
 
 def steps_loss(read: Read, packed: Packed) -> Tensor:
     """How far the judge's rounds are from what questions choose among and start from, for those of which it is known.
 
-    The binary cross-entropy summed over the visual tokens, at a tenth, mean over rounds and both sets.
+    The binary cross-entropy summed over the visual tokens, at a tenth, mean over known steps, rounds and both sets.
     """
-    assert read.members is not None, "steps_loss() needs a model whose judge compares"
-    told = torch.tensor([lesson.steps is not None for lesson in packed.lessons])
-    found = read.members[told]
-    wanted = packed.steps[told][:, None].expand(found.shape).to(found.dtype)
-    each = F.binary_cross_entropy_with_logits(found, wanted, reduction="none").sum(-1)
-    loss: Tensor = 0.1 * each.mean() if len(found) else found.sum()
+    members = read.verdict.members
+    assert members is not None, "steps_loss() needs a model whose judge compares"
+    steps = members.shape[1]
+    among, meant = packed.steps[:, :, 0], packed.steps[:, :, 1]
+    starts = torch.cat([meant[:, 1:], torch.zeros_like(meant[:, :1])], 1)
+    known = packed.known[:, :steps]
+    wanted = torch.stack([among, starts], 2)[:, :steps][known]
+    found = members[known]
+    each = F.binary_cross_entropy_with_logits(
+        found, wanted[:, None].expand(found.shape).to(found.dtype), reduction="none"
+    )
+    loss: Tensor = 0.1 * each.sum(-1).mean() if len(found) else found.sum()
+    return loss
+
+
+def starts_loss(read: Read, packed: Packed) -> Tensor:
+    """How far the pointer and the judge are from what questions start from, mean over the steps of which it is known.
+
+    The cross-entropy of a softmax over the visual tokens and "none of them", half of each.
+    """
+    steps = read.verdict.first.shape[1]
+    known, meant = packed.known[:, 1:steps], packed.steps[:, 1:steps, 1]
+    found = (each[:, 1:][known] for each in (read.verdict.first, read.verdict.settled))
+    losses = [_which(scores, meant[known]) for scores in found]
+    loss: Tensor = torch.stack(losses).mean() if len(losses[0]) else read.verdict.first.sum() * 0
     return loss
 
 
@@ -104,8 +124,17 @@ def _next(packed: Packed, rows: Tensor, columns: Tensor) -> Tensor:
 
 def pointer_accuracy(read: Read, packed: Packed) -> Tensor:
     """Share of lessons in which exactly the right visual tokens score above one half."""
-    share: Tensor = ((read.settled > 0) == packed.meant).all(1).float().mean()
+    share: Tensor = ((read.verdict.settled[:, 0] > 0) == packed.meant).all(1).float().mean()
     return share
+
+
+def starts_accuracy(read: Read, packed: Packed) -> Tensor:
+    """Share of questions that start from something of which the judge's first choice of it is right; 1 without any."""
+    some = packed.known[:, 1] & packed.steps[:, 1, 1].any(1)
+    scores = read.verdict.settled[some, 1]
+    best = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1).argmax(1, keepdim=True)
+    right = torch.cat([packed.steps[some, 1, 1], torch.zeros_like(best, dtype=torch.bool)], 1).gather(1, best)
+    return right.float().mean() if len(right) else torch.ones(())
 
 
 def _which(scores: Tensor, meant: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from rsground.registry import load
 from rsground.types import Task
 
 GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
-LATER = ("judge_width", "judge_layers", "judge_compares", "judge_measures", "ledger")
+LATER = ("judge_width", "judge_layers", "judge_compares", "judge_measures", "judge_starts", "ledger")
 """What a recipe's ``model`` may say of a model that is gone on with."""
 _LEARNED_FROM = 800
 _CHECKED = 40
@@ -98,6 +98,8 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
         model.judge.begin_comparing()
     elif model.judge is not None and not former.judge_measures:
         model.judge.begin_measuring()
+    elif model.judge is not None and not former.judge_starts:
+        model.judge.begin_starting()
     if model.ledger is not None and not former.ledger:
         model.ledger.begin()
     if tower is not None:

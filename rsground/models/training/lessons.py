@@ -12,6 +12,7 @@ from rsground.contracts import Head, Prompt, TokenHead
 from rsground.models.training.packing import Lesson
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
+from rsground.models.training.steps import Steps
 from rsground.models.training.vocabulary import blank
 from rsground.regions import hbb_of
 from rsground.types import Sample, Task
@@ -78,12 +79,14 @@ class Chances:
         longest: most tokens of an answer; questions with longer ones are passed over.
         room: most tokens of all lessons of an image together; what does not fit is left for another time.
         write: whether answers are taught; otherwise only pointing.
+        related: how much likelier a question that starts from something is drawn than one that does not.
     """
 
     each: int = 12
     longest: int = 400
     room: int = 1000
     write: bool = True
+    related: float = 1.0
 
 
 class SceneLessons:
@@ -120,12 +123,19 @@ class SceneLessons:
         """The scene's number and its lessons, all of one head: what a head looks at, it looks at once."""
         number = int(self.rng.integers(len(self.heads)))
         samples = self.scenes.samples(at, Task.HBB)
-        picked = self.rng.permutation(len(samples))[: self.chances.each].tolist()
         told, steps = self.scenes.expressions[at], self.scenes.steps[at]
+        picked = self._picked(steps)
         lessons = [replace(self._lesson(number, samples[each], told[each][1]), steps=steps[each]) for each in picked]
         short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
         used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
         return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]
+
+    def _picked(self, steps: Sequence[Steps | None]) -> list[int]:
+        """Which questions are asked, in random order (Efraimidis and Spirakis, 2006: the largest u^(1/weight))."""
+        weights = [self.chances.related if len(each or ()) > 1 else 1.0 for each in steps]
+        keys = np.log(self.rng.random(len(steps))) / np.array(weights)
+        picked: list[int] = np.argsort(-keys)[: self.chances.each].tolist()
+        return picked
 
     def _lesson(self, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
         head, tasks = self.heads[number]

@@ -15,9 +15,13 @@ from torch import Tensor
 
 from rsground.models.tower_lm import TowerLM
 from rsground.models.tower_lm.facts import Facts
+from rsground.models.tower_lm.judge import Verdict
 from rsground.models.tower_lm.recall import Memory
 from rsground.models.training.steps import Steps
 from rsground.types import Sample
+
+STEPS = 3
+"""How many steps of a question are told: what it means, what that starts from, and what this starts from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Lesson:
         forced: whether the answer is given, not learned: its tokens are fed and nothing is asked.
         sample: what it came from, for heads that read states.
         head: number of the head that asks, among those trained together.
-        steps: numbers of the objects that are chosen among and started from, None where nobody tells.
+        steps: see :mod:`rsground.models.training.steps`, None where nobody tells.
     """
 
     prompt: tuple[int, ...]
@@ -60,7 +64,8 @@ class Packed:
         asks: ``(N, 2)`` (image, column) of the answer marks.
         shown: ``(B, V)`` which object each visual token shows, -1 for none.
         meant: ``(N, V)`` whether a visual token shows what is meant.
-        steps: ``(N, 2, V)`` whether it shows what is chosen among, and what is started from.
+        steps: ``(N, 3, 2, V)`` whether it shows what the first three steps choose among, and what they choose.
+        known: ``(N, 3)`` bool, whether that is known and the tokens show it; "from nothing" is.
         lessons: the N lessons.
     """
 
@@ -74,6 +79,7 @@ class Packed:
     shown: Tensor
     meant: Tensor
     steps: Tensor
+    known: Tensor
     lessons: tuple[Lesson, ...]
 
 
@@ -94,7 +100,8 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
     about = np.full_like(ids, -1)
     written = torch.zeros(len(images), length, visual_tokens, dtype=torch.bool)
     asks: list[tuple[int, int]] = []
-    meant, steps = [], []
+    meant: list[Tensor] = []
+    steps: list[tuple[Tensor, Tensor]] = []
     for row, lessons in enumerate(images):
         at = 0
         for lesson in lessons:
@@ -110,7 +117,7 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
                 written[row, mark + end : stop] |= shown[row] == target
             asks.append((row, mark))
             meant.append(_shows(shown[row], lesson.targets))
-            steps.append(torch.stack([_shows(shown[row], each) for each in lesson.steps or ((), ())]))
+            steps.append(_steps(shown[row], lesson.steps))
             at = stop
     return Packed(
         torch.from_numpy(ids),
@@ -122,7 +129,10 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
         torch.tensor(asks),
         torch.stack(list(shown)),
         torch.stack(meant) if meant else torch.zeros(0, visual_tokens, dtype=torch.bool),
-        torch.stack(steps) if steps else torch.zeros(0, 2, visual_tokens, dtype=torch.bool),
+        torch.stack([each for each, _ in steps])
+        if steps
+        else torch.zeros(0, STEPS, 2, visual_tokens, dtype=torch.bool),
+        torch.stack([each for _, each in steps]) if steps else torch.zeros(0, STEPS, dtype=torch.bool),
         tuple(lesson for lessons in images for lesson in lessons),
     )
 
@@ -130,6 +140,15 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
 def _shows(shown: Tensor, objects: Sequence[int]) -> Tensor:
     """Which visual tokens show one of the objects."""
     return torch.isin(shown, torch.tensor(objects, dtype=torch.long))
+
+
+def _steps(shown: Tensor, steps: Steps | None) -> tuple[Tensor, Tensor]:
+    """``(3, 2, V)`` which tokens show the steps' objects, and ``(3,)`` of which steps that is known."""
+    told = [torch.stack([_shows(shown, among), _shows(shown, meant)]) for among, meant in (steps or ())[:STEPS]]
+    seen = [number == 0 or bool(each[1].any()) for number, each in enumerate(told)]
+    nothing = torch.zeros(2, len(shown), dtype=torch.bool)
+    known = [*seen, steps is not None, *[False] * STEPS][:STEPS]
+    return torch.stack([*told, *[nothing] * STEPS][:STEPS]), torch.tensor(known)
 
 
 def _about(lesson: Lesson) -> NDArray[np.int64]:
@@ -150,8 +169,7 @@ class Read:
     Attributes:
         memory: what it remembers of the V visual tokens.
         plain: ``(B, L, D)`` last-layer states of the words, after the final norm.
-        first: ``(N, V)`` the pointer's scores where the questions end, and settled: ``(N, V)`` the judge's.
-        members: ``(N, R, 2, V)`` scores of what its rounds count and start from; None where nothing is compared.
+        verdict: of the N questions, where they end.
         scores: ``(B, L, V)`` how words score the visual tokens.
         words: ``(B, L, D)`` the same with what they point at; this is what heads read.
         weights: ``(B, L, V)`` how much each word points at each visual token.
@@ -159,9 +177,7 @@ class Read:
 
     memory: Memory
     plain: Tensor
-    first: Tensor
-    settled: Tensor
-    members: Tensor | None
+    verdict: Verdict
     scores: Tensor
     words: Tensor
     weights: Tensor
@@ -184,9 +200,9 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     memory = model.remembered(states[:, :visual], tokens, found.numbers, shown)
     plain = states[:, visual:]
     rows, columns = packed.asks.unbind(1)
-    first, settled, members = model.settle(plain[rows, columns], memory, rows)
-    scores = model.scores(plain, memory, settled[packed.segment.clamp(min=0)], packed.written)
-    return Read(memory, plain, first, settled, members, scores, *model.recall(plain, scores, memory))
+    verdict = model.settle(plain[rows, columns], memory, found.clear, rows)
+    scores = model.scores(plain, memory, verdict.settled[packed.segment.clamp(min=0), 0], packed.written)
+    return Read(memory, plain, verdict, scores, *model.recall(plain, scores, memory))
 
 
 def _mask(packed: Packed, visual: int, dtype: torch.dtype) -> Tensor:

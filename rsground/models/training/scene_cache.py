@@ -23,7 +23,7 @@ EXPRESSIONS = 24
 """Most expressions about one scene."""
 _CHUNK = 64
 _STREAM = 7
-_FORM = 2
+_FORM = 3
 """Of what is kept on disk."""
 
 
@@ -92,7 +92,7 @@ def scene_cache(
         objects = Objects.unstack({name: held[name] for name in held.files})
         told = json.loads(words.read_text())
     expressions = [[(text, tuple(meant)) for text, meant, _ in each] for each in told]
-    steps = [[(tuple(among), tuple(start)) for _, _, (among, start) in each] for each in told]
+    steps = [[tuple((tuple(among), tuple(meant)) for among, meant in some) for _, _, some in each] for each in told]
     return SceneCache(images, objects, expressions, steps, _masks(folder, objects), first, seed)
 
 
@@ -125,7 +125,7 @@ def _draw(folder: Path, wanted: dict[str, Any], workers: int) -> None:
     (folder / "expressions.json").write_text(json.dumps(texts))
 
 
-_Drawn = tuple[Objects, list[bytes], list[tuple[str, list[int], list[list[int]]]]]
+_Drawn = tuple[Objects, list[bytes], list[tuple[str, list[int], list[list[list[int]]]]]]
 
 
 def _some(job: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], list[_Drawn]]:
@@ -142,7 +142,7 @@ def _told(scene: Scene) -> _Drawn:
     made = expressions(graph, scene_rng(scene.seed, scene.index, _STREAM), limit=EXPRESSIONS)
     texts = []
     for each in made:
-        steps = [[numbers[ident] for ident in ids] for ids in steps_of(each, graph)]
+        steps = [[[numbers[ident] for ident in ids] for ids in step] for step in steps_of(each, graph)]
         texts.append((each.text, [numbers[ident] for ident in each.target_ids], steps))
     return objects_of(graph), masks, texts
 

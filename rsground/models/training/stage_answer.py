@@ -71,7 +71,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache)
     drawn: dict[str, Any] = {
-        name: int(recipe.options[name]) for name in ("each", "longest", "room") if name in recipe.options
+        name: int(recipe.options[name]) for name in ("each", "longest", "room", "related") if name in recipe.options
     }
     chances = Chances(**drawn)
     soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))

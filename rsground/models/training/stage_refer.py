@@ -35,7 +35,9 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     unseen_data = unseen(recipe.data)
     facts = [cached_facts(model, book, recipe.data, cache), cached_facts(model, other, unseen_data, cache)]
     speller = Speller(tokenizer)
-    chances = Chances(each=int(recipe.options.get("each", 20)), write=False)
+    chances = Chances(
+        each=int(recipe.options.get("each", 20)), write=False, related=float(recipe.options.get("related", 1.0))
+    )
     makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]
     language = LanguageModel(model)
     train(

@@ -40,6 +40,7 @@ def model(
     ledger: bool = False,
     compares: bool = False,
     measures: bool = False,
+    starts: int = 0,
 ) -> TowerLM:
     """Random weights, large enough that everything matters."""
     torch.manual_seed(seed)
@@ -52,7 +53,7 @@ def model(
         "eos_token_id": words.eos_token_id,
     }
     own: dict[str, Any] = {"judge_width": 16, "judge_layers": judge_layers, "ledger": ledger}
-    own |= {"judge_compares": compares, "judge_measures": measures}
+    own |= {"judge_compares": compares, "judge_measures": measures, "judge_starts": starts}
     own["numbers"] = list(number_ids(words).values())
     made = TowerLM(TowerLMConfig(**TOWER, **own, text_config=text)).eval()
     with torch.no_grad():

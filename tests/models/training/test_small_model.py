@@ -62,7 +62,7 @@ class FewScenes:
     """One image and three questions about one, two and no objects."""
 
     expressions = ((("one", (2,)), ("two", (1, 0)), ("none", ())),)
-    steps = ((((1, 2), (0,)), ((1, 0), ()), None),)
+    steps = (((((1, 2), (2,)), ((0,), (0,))), (((1, 0), (1, 0)),), None),)
 
     def samples(self, at: int, task: Task) -> list[Sample]:
         images = (ImageRef("a.png", 64, 64),)
@@ -78,6 +78,7 @@ JUDGES: dict[str, dict[str, Any]] = {
     "judge": {},
     "compares": {"compares": True},
     "measures": {"compares": True, "measures": True},
+    "starts": {"compares": True, "measures": True, "starts": 2},
 }
 
 
@@ -206,9 +207,9 @@ def test_a_judge_that_says_nothing_leaves_the_pointer_alone(parts: tuple[Any, An
     packed = pack(lessons(), [torch.full((visual,), -1)] * 2, visual, WORDS.eos_token_id)
     read = run_packed(small, found, packed)
     if small.judge is None:
-        assert read.settled is read.first
+        assert read.verdict.settled is read.verdict.first
         return
-    assert (read.settled - read.first).abs().max() > 1e-3
+    assert (read.verdict.settled - read.verdict.first).abs().max() > 1e-3
     verdict = small.judge.verdict
     kept = [each.clone() for each in (verdict.weight, verdict.bias)]
     verdict.weight.zero_()
@@ -216,7 +217,7 @@ def test_a_judge_that_says_nothing_leaves_the_pointer_alone(parts: tuple[Any, An
     silent = run_packed(small, found, packed)
     verdict.weight.copy_(kept[0])
     verdict.bias.copy_(kept[1])
-    torch.testing.assert_close(silent.settled, silent.first)
+    torch.testing.assert_close(silent.verdict.settled, silent.verdict.first)
 
 
 @torch.no_grad()
@@ -228,7 +229,7 @@ def test_what_a_judge_begins_to_compare_changes_nothing_yet() -> None:
     found = plain.facts(torch.randn(2, 3, 64, 64))
     visual = plain.config.visual_tokens
     packed = pack(lessons(), [torch.full((visual,), -1)] * 2, visual, WORDS.eos_token_id)
-    settled = [run_packed(each, found, packed).settled for each in (plain, more)]
+    settled = [run_packed(each, found, packed).verdict.settled for each in (plain, more)]
     torch.testing.assert_close(settled[1], settled[0])
 
 

@@ -149,8 +149,11 @@ def test_pointing_is_gone_on_with_and_heads_keep_what_they_learned(
         kept.parent.mkdir(parents=True)
         kept.write_bytes(b"as it was")
         out = run_recipe(read_recipe(more), tmp_path / "runs")
-    judge = language_setup.resume_from(out, judge_measures=True)[0].judge
-    begun = [each for each in judge.modules() if isinstance(each, Around)] if judge is not None else []
+    judge = language_setup.resume_from(out, judge_measures=True, judge_starts=2)[0].judge
+    assert judge is not None
+    assert judge.asking is not None
+    assert not bool(judge.asking.start.weight.any())  # a question starts from itself, but for the doubt
+    begun = [each for each in judge.modules() if isinstance(each, Around)]
     assert begun
     assert not any(bool(each.tells.weight.any()) for each in begun)  # without a say yet
     assert (out / "geoground" / "head" / "model.safetensors").read_bytes() == b"as it was"

@@ -18,7 +18,7 @@ from rsground_sam2.training.loop import Budget, Trainer, make_optimiser, run
 from rsground_sam2.training.pool import FeaturePool
 from rsground_sam2.training.scores import score
 from rsground_sam2.training.small import small_model
-from rsground_sam2.training.state import Record, load_training, load_trunk, write_record
+from rsground_sam2.training.state import Record, load_training, load_trunk, load_weights, write_record
 from rsground_sam2.weights import save_model
 
 VAL = CacheKey(first=1 << 30, count=200)
@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0, help="of weights, crops and prompts (default: %(default)s)")
     made.add_argument("--resume", action="store_true", help="go on with the training in --out, for a further budget")
     made.add_argument("--trunk", type=Path, help="begin with the trunk of the training in this --out folder")
+    made.add_argument("--model", type=Path, help="begin with the weights and the record of the model in this folder")
     made.add_argument("--frozen", action="store_true", help="train the decoder alone, from a beginning solved for")
     made.add_argument("--warm", type=int, default=usual.warm, help="steps to the highest rate (default: %(default)s)")
     made.add_argument("--steps", type=int, help="of this run, 0 to score only; without it, --minutes counts")
@@ -51,8 +52,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Draw, train, score, save."""
     options = parser().parse_args(arguments)
-    if options.frozen and not options.resume and options.trunk is None:
-        parser().error("--frozen needs a trained trunk: give --trunk, or --resume")
+    starts = [name for name in ("resume", "trunk", "model") if getattr(options, name)]
+    if len(starts) > 1:
+        parser().error(f"a training begins in one way, not in several: --{' and --'.join(starts)}")
+    if options.frozen and not starts:
+        parser().error("--frozen needs a trained trunk: give --trunk, --model or --resume")
     try:
         return _train(options)
     except RsgroundError as error:
@@ -74,20 +78,23 @@ def _train(options: argparse.Namespace) -> int:
     state = options.out / "state"
     if options.resume:
         record = load_training(state, trainer, optimiser)
+    elif options.model is not None:
+        record = load_weights(options.model, trainer.model)
     else:
         record = Record("small SAM 2 on scenes", {"scenes": asdict(cache.key)}, "cpu", options.seed)
     if options.trunk is not None:
         load_trunk(options.trunk / "state", trainer)
-    begun = options.resume or options.trunk is not None
+    begun = options.resume or options.trunk is not None or options.model is not None
     dense = options.dense if options.dense is not None else 0.0 if begun else Budget().dense
     names = ("steps", "minutes", "rate", "crops", "prompts", "threads", "frozen", "warm")
-    budget = replace(Budget(dense=dense), **{name: getattr(options, name) for name in names})
+    beside = Budget().beside if options.model is None else 0.0  # a saved model has no dense task that was taught
+    budget = replace(Budget(dense=dense, beside=beside), **{name: getattr(options, name) for name in names})
     if budget.steps != 0:
         record.runs.append({**asdict(budget), "trunk": options.trunk is not None})
     pool = None
     if options.frozen:
         pool = FeaturePool(trainer.model, cache, np.random.default_rng([options.seed, record.steps]))
-        if not options.resume:
+        if options.trunk is not None:
             begin(trainer.model, trainer.dense, pool)
     run(trainer, optimiser, cache, record, budget, state, say, pool)
     save_model(trainer.model, options.out, dtype=torch.float16)

@@ -30,6 +30,7 @@ class Budget:
         minutes: of wall-clock time.
         rate: highest learning rate.
         dense: share of the run that trains the trunk alone, at its beginning.
+        beside: weight of the dense task beside prompts, falling to nothing over the run.
         sides: (until which share of the run, side of crops in pixels), the last one the scene's own. Small crops cost
             little and hold most objects whole; what lies far away is learnt last.
         crops: per step, of the smallest side; as many pixels of larger ones, at least one.
@@ -44,6 +45,7 @@ class Budget:
     minutes: float = 35.0
     rate: float = 1e-3
     dense: float = 0.15
+    beside: float = 0.3
     sides: tuple[tuple[float, int], ...] = ((0.6, 64), (0.85, 128), (1.0, 256))
     crops: int = 8
     prompts: int = 48
@@ -73,7 +75,7 @@ class Trainer(nn.Module):
         return self._dense(levels[-3], asks)
 
     def loss(self, asks: list[Ask], zoom: int, dense: float) -> tuple[Tensor, Tensor]:
-        """Loss of prompts, and with the dense one added at a weight."""
+        """Loss of prompts, and with the dense one added at a weight; at none it is not computed."""
         levels = self.model.image_encoder(crops_to_pixels(asks, zoom))["backbone_fpn"]
         images = self.model.read(levels)
         each = []
@@ -81,7 +83,7 @@ class Trainer(nn.Module):
             logits, quality = answer(self.model, images[index], ask, zoom)
             each.append(prompt_loss(logits, quality, torch.from_numpy(ask.targets).float()))
         asked = torch.stack(each).mean()
-        return asked, asked + dense * self._dense(levels[-3], asks)
+        return asked, asked + dense * self._dense(levels[-3], asks) if dense else asked
 
     def pooled_loss(self, drawn: list[tuple[Ask, list[Tensor]]], zoom: int) -> Tensor:
         """Loss of prompts about features that are there already."""
@@ -177,7 +179,7 @@ def _step(
         loss = total = trainer.dense_loss(asks, zoom)
         prompts = 0
     else:
-        loss, total = trainer.loss(asks, zoom, 0.3 * (1 - done))
+        loss, total = trainer.loss(asks, zoom, budget.beside * (1 - done))
         prompts = sum(len(ask.targets) for ask in asks)
     _update(trainer, optimiser, total)
     return float(loss.detach()), prompts

@@ -61,10 +61,7 @@ def load_training(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW) 
     Raises:
         CheckpointError: the folder holds no training, or one of another model.
     """
-    try:
-        record = Record(**json.loads((folder / "training.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"holds no training to go on with ({error}); leave --resume out", folder) from error
+    record = _record(folder, "leave --resume out")
     load_state(model, folder / "model.safetensors")
     averages = read_state(folder / "optimiser.safetensors")
     for name, parameter in model.named_parameters():
@@ -72,6 +69,24 @@ def load_training(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW) 
             known = {kind: averages[f"{name}.{kind}"] for kind in AVERAGES}
             optimiser.state[parameter] = {"step": torch.tensor(float(record.steps)), **known}
     return record
+
+
+def load_weights(folder: Path, model: nn.Module) -> Record:
+    """Take a saved model's weights over, and the record beside them; the optimiser's averages begin anew.
+
+    Raises:
+        CheckpointError: the folder holds no such model, or no record of how it came about.
+    """
+    record = _record(folder, "--model names a folder that --out, or a system's segmenter, was")
+    load_state(model, folder / "model.safetensors")
+    return record
+
+
+def _record(folder: Path, way_out: str) -> Record:
+    try:
+        return Record(**json.loads((folder / "training.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"holds no training to go on with ({error}); {way_out}", folder) from error
 
 
 def load_trunk(folder: Path, trainer: nn.Module) -> None:
