@@ -3,8 +3,10 @@
     python benchmarks/pointing.py plugins/rsground-zoo-tiny/src/rsground_zoo_tiny/backbones/tiny-text-measure
     python benchmarks/pointing.py work/tiny-refer-judge/out --tower work/tiny-tower-last/out
 
-On drawn scenes never trained on, by number of targets: the share of expressions of which a visual token shows a target,
-of which the first choice (one token, or none) is one, and of which exactly the tokens that show targets are chosen.
+On drawn scenes never trained on, by number of targets, and of one target by kind of expression: the share of
+expressions of which a visual token shows a target, of which the first choice (one token, or none) is one, and of which
+exactly the tokens that show targets are chosen. Last, where the judge asks for it: of the expressions that start from
+an object which a token shows ("nearest to the court"), the share in which that is the first choice of it.
 """
 
 from __future__ import annotations
@@ -19,36 +21,61 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
+from rsground.datasets.scenes import Scene
 from rsground.models.training.language import PackLessons
 from rsground.models.training.language_setup import cached_facts, heads_of, resume_from
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.packing import run_packed
+from rsground.models.training.scene_cache import SceneCache, asked
 from rsground.models.training.sources import picture_book, unseen
+from rsground.types import Task
 
 BATCH = 8
+COUNTS = ("no target", "one", "two", "three or more")
+EVERY, STARTS = "all", "what they start from"
+SECTIONS = (EVERY, "size")
 
 
 @torch.no_grad()
 def shares(model: Any, tokenizer: Any, scenes: int, head: str, cache: Path) -> dict[str, np.ndarray]:
-    """Number of targets → ``(N, 3)`` shown, first choice right, all right, of N expressions."""
+    """What is asked → ``(N, 3)`` shown, first choice right, all right, of N expressions."""
     data = unseen({"kind": "scenes", "count": scenes})
     book = picture_book(data, cache)
     make = PackLessons(cached_facts(model, book, data, cache), tokenizer.eos_token_id)
     lessons = SceneLessons(book, heads_of([{"name": head}]), Speller(tokenizer), Chances(each=24, write=False))
     found: dict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
-    for start in range(0, min(scenes, len(lessons)), BATCH):
-        batch = make([lessons[at] for at in range(start, min(start + BATCH, scenes, len(lessons)))])
+    for start in range(0, scenes, BATCH):
+        images = range(start, min(start + BATCH, scenes))
+        kinds = {ident: kind for at in images for ident, kind in kinds_of(book, at)}
+        batch = make([lessons[at] for at in images])
         packed = batch["packed"]
-        scores = run_packed(model, batch["found"], packed).verdict.settled[:, 0]
-        best = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1).argmax(1)
-        for lesson, meant, row, first in zip(packed.lessons, packed.meant, scores, best.tolist(), strict=True):
+        settled = run_packed(model, batch["found"], packed).verdict.settled
+        for lesson, meant, scores, steps in zip(packed.lessons, packed.meant, settled, packed.steps, strict=True):
             shown = bool(meant.any()) or not lesson.targets
-            right = not lesson.targets if first == len(row) else bool(meant[first])
-            said = (shown, shown and right, shown and torch.equal(row > 0, meant))
-            for name in ("all", str(min(len(lesson.targets), 3))):
+            said = (shown, shown and first_right(scores[0], meant), shown and torch.equal(scores[0] > 0, meant))
+            one = lesson.sample is not None and len(lesson.targets) == 1
+            for name in (EVERY, COUNTS[min(len(lesson.targets), 3)], *([kinds[lesson.sample.id]] if one else [])):
                 found[name].append(said)
-    return {name: np.array(rows) for name, rows in sorted(found.items())}
+            if len(scores) > 1 and steps[1, 1].any():
+                found[STARTS].append(
+                    (True, first_right(scores[1], steps[1, 1]), torch.equal(scores[1] > 0, steps[1, 1]))
+                )
+    order = [*COUNTS, EVERY, *sorted(set(found) - {*COUNTS, EVERY, STARTS}), STARTS]
+    return {name: np.array(found[name]) for name in order if name in found}
+
+
+def first_right(scores: Tensor, meant: Tensor) -> bool:
+    """Whether the best of ``(V,)`` scores is of what is meant, or all are below zero and nothing is."""
+    best = int(scores.argmax())
+    return bool(meant[best]) if scores[best] > 0 else not meant.any()
+
+
+def kinds_of(book: SceneCache, at: int) -> list[tuple[str, str]]:
+    """Ids of the samples about a scene, and the kinds of their expressions."""
+    made = asked(Scene(book.seed, book.first + at, book.images.shape[1]))
+    return [(sample.id, each.kind) for sample, each in zip(book.samples(at, Task.HBB), made, strict=True)]
 
 
 def main() -> None:
@@ -62,10 +89,9 @@ def main() -> None:
     model, tokenizer = resume_from(args.model, args.tower)
     with tempfile.TemporaryDirectory() as cache:
         found = shares(model.eval(), tokenizer, args.scenes, args.head, Path(cache))
-    table = Table("targets", "expressions", "shown", "first choice", "all")
+    table = Table("expressions", "", "shown", "first choice", "all")
     for name, rows in found.items():
-        label = f"{name} or more" if name == "3" else name
-        table.add_row(label, str(len(rows)), *(f"{share:.3f}" for share in rows.mean(0)))
+        table.add_row(name, str(len(rows)), *(f"{share:.3f}" for share in rows.mean(0)), end_section=name in SECTIONS)
     Console().print(table)
 
 

@@ -129,7 +129,7 @@ class Judge(nn.Module):
         """
         settled = asked.own
         members = settled.new_full((*settled.shape[:2], len(self.rounds), 2, settled.shape[2]), _NEVER)
-        for row in rows.unique().tolist():
+        for row in sorted(set(rows.tolist())):
             here, columns = (rows == row).nonzero()[:, 0], clear[row].nonzero()[:, 0]
             if not len(columns):
                 continue

@@ -42,9 +42,9 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.language_model: Any = LlamaForCausalLM(text)
         self.pointer = Pointer(text.hidden_size)
         judged = config.judge_layers > 0
-        sizes = (config.judge_width, config.judge_layers)
-        skills = (config.judge_compares, config.judge_measures, config.judge_starts)
-        self.judge = Judge(text.hidden_size, *sizes, *skills) if judged else None
+        sizes = (text.hidden_size, config.judge_width, config.judge_layers)
+        skills = (config.judge_compares, config.judge_measures)
+        self.judge = Judge(*sizes, *skills, starts=config.judge_starts) if judged else None
         self.ledger = Ledger(text.hidden_size) if config.ledger else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsground.datasets.refer import expressions
+from rsground.datasets.refer.engine import Expression
 from rsground.datasets.scenes import Scene
 from rsground.datasets.scenes.layout import VERSION, scene_rng
 from rsground.models.training.objects import Objects, objects_of, stack_objects
@@ -134,14 +135,18 @@ def _some(job: tuple[int, int, int, int]) -> tuple[NDArray[np.uint8], list[_Draw
     return np.stack([scene.render() for scene in scenes]), [_told(scene) for scene in scenes]
 
 
+def asked(scene: Scene) -> list[Expression]:
+    """The expressions about a scene, as a cache of it holds them."""
+    return expressions(scene.graph, scene_rng(scene.seed, scene.index, _STREAM), limit=EXPRESSIONS)
+
+
 def _told(scene: Scene) -> _Drawn:
     graph = scene.graph
     things = (*graph.objects, *graph.places)
     numbers = {thing.id: number for number, thing in enumerate(things)}
     masks = [thing.region.rle.counts if thing.region.rle is not None else b"" for thing in things]
-    made = expressions(graph, scene_rng(scene.seed, scene.index, _STREAM), limit=EXPRESSIONS)
     texts = []
-    for each in made:
+    for each in asked(scene):
         steps = [[[numbers[ident] for ident in ids] for ids in step] for step in steps_of(each, graph)]
         texts.append((each.text, [numbers[ident] for ident in each.target_ids], steps))
     return objects_of(graph), masks, texts
