@@ -18,7 +18,7 @@ from rsground.models.training import language_setup, stage_refer
 from rsground.models.training.objects import objects_of
 from rsground.models.training.recipe import read_recipe
 from rsground.models.training.running import run_recipe
-from rsground.models.training.scene_cache import scene_cache
+from rsground.models.training.scene_cache import asked, scene_cache
 from rsground.models.training.ways import Ways, training_in
 from rsground.regions import mask_of
 from rsground.registry import registry
@@ -35,6 +35,8 @@ def test_cached_scenes_are_the_scenes(tmp_path: Path) -> None:
         np.testing.assert_array_equal(book.images[at], scene.render())
         np.testing.assert_array_equal(book.objects[at].boxes, objects_of(scene.graph).boxes)
         things = (*scene.graph.objects, *scene.graph.places)
+        assert [each.text for each in asked(scene)] == [text for text, _ in book.expressions[at]]
+        assert [steps[0][1] for steps in book.steps[at]] == [meant for _, meant in book.expressions[at]]
         for sample, (text, meant) in zip(book.samples(at, Task.MASK), book.expressions[at], strict=True):
             assert (sample.expression, sample.task) == (text, Task.MASK)
             for region, number in zip(sample.targets or (), meant, strict=True):
