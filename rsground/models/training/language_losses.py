@@ -35,12 +35,12 @@ def steps_loss(read: Read, packed: Packed) -> Tensor:
     """
     members = read.verdict.members
     assert members is not None, "steps_loss() needs a model whose judge compares"
-    steps = members.shape[1]
+    steps = min(members.shape[1], packed.known.shape[1])
     among, meant = packed.steps[:, :, 0], packed.steps[:, :, 1]
     starts = torch.cat([meant[:, 1:], torch.zeros_like(meant[:, :1])], 1)
     known = packed.known[:, :steps]
     wanted = torch.stack([among, starts], 2)[:, :steps][known]
-    found = members[known]
+    found = members[:, :steps][known]
     each = F.binary_cross_entropy_with_logits(
         found, wanted[:, None].expand(found.shape).to(found.dtype), reduction="none"
     )
@@ -53,9 +53,9 @@ def starts_loss(read: Read, packed: Packed) -> Tensor:
 
     The cross-entropy of a softmax over the visual tokens and "none of them", half of each.
     """
-    steps = read.verdict.first.shape[1]
+    steps = min(read.verdict.first.shape[1], packed.known.shape[1])
     known, meant = packed.known[:, 1:steps], packed.steps[:, 1:steps, 1]
-    found = (each[:, 1:][known] for each in (read.verdict.first, read.verdict.settled))
+    found = (each[:, 1:steps][known] for each in (read.verdict.first, read.verdict.settled))
     losses = [_which(scores, meant[known]) for scores in found]
     loss: Tensor = torch.stack(losses).mean() if len(losses[0]) else read.verdict.first.sum() * 0
     return loss

@@ -99,6 +99,17 @@ def test_losses_are_small_where_steps_are_right_and_ask_nothing_where_nobody_tel
     assert float(starts_accuracy(read, untold)) == 1.0
 
 
+def test_a_model_may_ask_farther_than_is_taught() -> None:
+    small = model(WORDS, compares=True, measures=True, starts=4)
+    packed = packed_of([lesson("Where is the ship", (1,), (((0, 1), (1,)), ((2,), (2,))))], small.config.visual_tokens)
+    read = run_packed(small, small.facts(torch.randn(1, 3, 64, 64)), packed)
+    assert read.verdict.settled.shape[1] == 5
+    (steps_loss(read, packed) + starts_loss(read, packed)).backward()
+    assert small.judge is not None
+    assert small.judge.asking is not None
+    assert float(small.judge.asking.start.weight.grad.abs().sum()) > 0
+
+
 def test_related_questions_are_drawn_as_often_as_is_said() -> None:
     """Among one such question and four others, one is drawn: with a weight of 4 in half the cases."""
     steps: list[Steps | None] = [(((0,), (0,)), ((1,), (1,))), (((0,), (0,)),), None, None, (((0,), (0,)),)]
