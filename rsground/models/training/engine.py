@@ -99,7 +99,6 @@ def train(
     now = ways()
     launcher = launcher if launcher != "none" else now.launcher
     trust_history()
-    torch.set_flush_denormal(True)  # chances near nothing would cost a CPU several times the step
     device = pick_device(now.device)
     if launcher == "pytorch" and device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -142,7 +141,8 @@ def train(
     runner.message_hub.update_info("best_score", -math.inf)  # the hub is the process's; another run may have used it
     stopping.listen()
     try:
-        runner.train()
+        with _no_denormals():
+            runner.train()
     finally:
         stopping.leave()
 
@@ -199,6 +199,16 @@ class Autocast(OptimWrapper):  # type: ignore[misc]
         """Around the forward pass."""
         with super().optim_context(model), torch.autocast(self.device, self.dtype):
             yield
+
+
+@contextmanager
+def _no_denormals() -> Iterator[None]:
+    """Numbers too small for full precision are zero: chances near nothing would cost a CPU several times the step."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class _Nowhere(io.TextIOBase):

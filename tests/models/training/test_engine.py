@@ -51,6 +51,22 @@ def test_interrupt_saves_where_it_stands(tmp_path: Path) -> None:
     torch.testing.assert_close(fit(tmp_path / "run", Line(0.25), accumulate=2), whole, rtol=0, atol=0)
 
 
+def test_training_leaves_tiny_numbers_to_others(tmp_path: Path) -> None:
+    """Denormal numbers are zero while it runs, and never after it, however it ends."""
+    seen: list[float] = []
+
+    def check() -> dict[str, float]:
+        seen.append(float(torch.tensor(1e-40) * 1.0))
+        return {"accuracy": 1.0}
+
+    fit(tmp_path / "run", Line(), check=check)
+    assert set(seen) == {0.0}
+    assert float(torch.tensor(1e-40) * 1.0) > 0
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", Line(0.25, 13, signal.SIGINT))
+    assert float(torch.tensor(1e-40) * 1.0) > 0
+
+
 def test_torn_checkpoint_is_passed_over(tmp_path: Path) -> None:
     whole = fit(tmp_path / "run", Line())
     last, before = tmp_path / "run" / "iter_20.pth", tmp_path / "run" / "iter_15.pth"
