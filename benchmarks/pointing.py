@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 
 from rsground.datasets.scenes import Scene
 from rsground.models.training.language import PackLessons
+from rsground.models.training.language_losses import first_choice_right
 from rsground.models.training.language_setup import cached_facts, heads_of, resume_from
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.packing import run_packed
@@ -46,30 +46,27 @@ def shares(model: Any, tokenizer: Any, scenes: int, head: str, cache: Path) -> d
     make = PackLessons(cached_facts(model, book, data, cache), tokenizer.eos_token_id)
     lessons = SceneLessons(book, heads_of([{"name": head}]), Speller(tokenizer), Chances(each=24, write=False))
     found: dict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
+    scenes = min(scenes, len(lessons))
     for start in range(0, scenes, BATCH):
         images = range(start, min(start + BATCH, scenes))
         kinds = {ident: kind for at in images for ident, kind in kinds_of(book, at)}
         batch = make([lessons[at] for at in images])
         packed = batch["packed"]
         settled = run_packed(model, batch["found"], packed).verdict.settled
-        for lesson, meant, scores, steps in zip(packed.lessons, packed.meant, settled, packed.steps, strict=True):
+        right = first_choice_right(settled[:, 0], packed.meant).tolist()
+        for lesson, meant, first, scores in zip(packed.lessons, packed.meant, right, settled[:, 0], strict=True):
             shown = bool(meant.any()) or not lesson.targets
-            said = (shown, shown and first_right(scores[0], meant), shown and torch.equal(scores[0] > 0, meant))
+            said = (shown, shown and first, shown and torch.equal(scores > 0, meant))
             one = lesson.sample is not None and len(lesson.targets) == 1
             for name in (EVERY, COUNTS[min(len(lesson.targets), 3)], *([kinds[lesson.sample.id]] if one else [])):
                 found[name].append(said)
-            if len(scores) > 1 and steps[1, 1].any():
-                found[STARTS].append(
-                    (True, first_right(scores[1], steps[1, 1]), torch.equal(scores[1] > 0, steps[1, 1]))
-                )
+        if settled.shape[1] > 1:
+            starts, scores = packed.steps[:, 1, 1], settled[:, 1]
+            some, exact = starts.any(1), ((scores > 0) == starts).all(1)
+            told = torch.stack([some, first_choice_right(scores, starts), exact], 1)[some]
+            found[STARTS] += map(tuple, told.tolist())
     order = [*COUNTS, EVERY, *sorted(set(found) - {*COUNTS, EVERY, STARTS}), STARTS]
     return {name: np.array(found[name]) for name in order if name in found}
-
-
-def first_right(scores: Tensor, meant: Tensor) -> bool:
-    """Whether the best of ``(V,)`` scores is of what is meant, or all are below zero and nothing is."""
-    best = int(scores.argmax())
-    return bool(meant[best]) if scores[best] > 0 else not meant.any()
 
 
 def kinds_of(book: SceneCache, at: int) -> list[tuple[str, str]]:

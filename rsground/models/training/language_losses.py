@@ -131,10 +131,15 @@ def pointer_accuracy(read: Read, packed: Packed) -> Tensor:
 def starts_accuracy(read: Read, packed: Packed) -> Tensor:
     """Share of questions that start from something of which the judge's first choice of it is right; 1 without any."""
     some = packed.known[:, 1] & packed.steps[:, 1, 1].any(1)
-    scores = read.verdict.settled[some, 1]
-    best = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1).argmax(1, keepdim=True)
-    right = torch.cat([packed.steps[some, 1, 1], torch.zeros_like(best, dtype=torch.bool)], 1).gather(1, best)
+    right = first_choice_right(read.verdict.settled[some, 1], packed.steps[some, 1, 1])
     return right.float().mean() if len(right) else torch.ones(())
+
+
+def first_choice_right(scores: Tensor, meant: Tensor) -> Tensor:
+    """Whether ``(N,)`` the best of ``(N, V)`` scores and of "none", whose score is zero, is what is meant."""
+    best = torch.cat([scores, torch.zeros_like(scores[:, :1])], 1).argmax(1, keepdim=True)
+    found: Tensor = torch.cat([meant, ~meant.any(1, keepdim=True)], 1).gather(1, best)[:, 0]
+    return found
 
 
 def _which(scores: Tensor, meant: Tensor) -> Tensor:
