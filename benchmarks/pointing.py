@@ -23,9 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rsground.datasets.scenes import Scene
+from rsground.models.training.fact_cache import cached_facts
 from rsground.models.training.language import PackLessons
 from rsground.models.training.language_losses import first_choice_right
-from rsground.models.training.language_setup import cached_facts, heads_of, resume_from
+from rsground.models.training.language_setup import heads_of, resume_from
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.packing import run_packed
 from rsground.models.training.scene_cache import SceneCache, asked

@@ -58,6 +58,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         grid: side of the grid of context tokens; the image costs ``objects + grid**2`` tokens.
         code_width: width of the sinusoidal code of a coordinate.
         categories, colours: what the dense predictions tell apart.
+        look: whether the strongest peaks are looked at again, see :class:`rsground.models.tower_lm.look.Look`.
         image_token_index: id of the placeholder of a visual token.
         answer_token_index: id of the mark that ends a question.
         judge_width, judge_layers: of the :class:`rsground.models.tower_lm.judge.Judge`; no layers, no judge.
@@ -85,6 +86,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         code_width: int = 32,
         categories: Sequence[str] = CATEGORIES,
         colours: Sequence[str] = COLOURS,
+        look: bool = False,
         image_token_index: int = 4,
         answer_token_index: int = 3,
         judge_width: int = 64,
@@ -101,6 +103,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_size, self.fpn_width, self.dense_width = image_size, fpn_width, dense_width
         self.objects, self.grid, self.code_width = objects, grid, code_width
         self.categories, self.colours = list(categories), list(colours)
+        self.look = look
         self.image_token_index, self.answer_token_index = image_token_index, answer_token_index
         self.judge_width, self.judge_layers = judge_width, judge_layers
         self.judge_compares = judge_compares

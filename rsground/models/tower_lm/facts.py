@@ -67,7 +67,7 @@ def facts(dense: Dense, objects: int, grid: int) -> Facts:
         return plane[image, :, row, column]
 
     middle = torch.stack([column, row], -1) + 0.5
-    numbers = _numbers(middle, at(dense.edges), at(dense.oriented), best.shape[2])
+    numbers = numbers_of(middle, at(dense.edges), at(dense.oriented), best.shape[2])
     told = torch.cat([at(heat), at(dense.colour).softmax(-1), height[..., None]], -1)
     spots = middle / best.shape[2] * 2 - 1
     features = torch.cat([at(dense.features), _sampled(dense, spots)], -1)
@@ -79,7 +79,14 @@ def facts(dense: Dense, objects: int, grid: int) -> Facts:
     )
 
 
-def _numbers(middle: Tensor, edges: Tensor, oriented: Tensor, cells: int) -> Tensor:
+def numbers_of(middle: Tensor, edges: Tensor, oriented: Tensor, cells: float) -> Tensor:
+    """Numbers ``(..., 17)`` of objects.
+
+    Args:
+        middle: ``(..., 2)`` x and y of the place that predicts them, in cells.
+        edges: ``(..., 4)``, oriented: ``(..., 6)``, see :class:`rsground.models.tower_lm.tower.Dense`.
+        cells: along a side of the image.
+    """
     reach = edges.clamp(max=6).exp()
     box = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], -1)
     box = box.clamp(0, cells)
@@ -87,8 +94,9 @@ def _numbers(middle: Tensor, edges: Tensor, oriented: Tensor, cells: int) -> Ten
     centre = middle + oriented[..., :2]
     long, short = oriented[..., 2:4].clamp(max=6).exp().unbind(-1)
     angle = torch.atan2(oriented[..., 4], oriented[..., 5]) / 2 % math.pi
-    steep = (angle > math.pi / 2) | (angle <= 0)
-    turn = torch.where(steep, angle - math.pi / 2, angle) % (math.pi / 2)
+    angle = torch.where(angle <= 0, math.pi, angle)
+    steep = angle > math.pi / 2
+    turn = torch.where(steep, angle - math.pi / 2, angle)
     width, height = torch.where(steep, short, long), torch.where(steep, long, short)
     cos, sin = turn.cos(), turn.sin()
     right = torch.stack([cos * width, sin * width], -1) / 2
@@ -121,7 +129,7 @@ def _context(dense: Dense, grid: int) -> Facts:
     oriented = torch.zeros(batch, grid**2, 6, device=device)
     oriented[..., 2:4] = log_side + math.log(2)
     oriented[..., 5] = 1.0
-    numbers = _numbers(middle, edges, oriented, cells)
+    numbers = numbers_of(middle, edges, oriented, cells)
     return Facts(numbers, torch.zeros(0, device=device), torch.cat([empty, *maps], -1))
 
 

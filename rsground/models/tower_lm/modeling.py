@@ -18,6 +18,7 @@ from rsground.models.tower_lm.config import TowerLMConfig
 from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
 from rsground.models.tower_lm.judge import Judge, Verdict
 from rsground.models.tower_lm.ledger import Ledger
+from rsground.models.tower_lm.look import Look
 from rsground.models.tower_lm.recall import Memory, Pointer, Recall
 from rsground.models.tower_lm.tower import Tower
 
@@ -37,6 +38,7 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
     def __init__(self, config: TowerLMConfig) -> None:
         super().__init__(config)
         self.tower = Tower(config)
+        self.look = Look(config) if config.look else None
         self.visual = FactsEmbedding(config)
         text: Any = config.text_config
         self.language_model: Any = LlamaForCausalLM(text)
@@ -50,6 +52,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.post_init()  # type: ignore[no-untyped-call]
         nn.init.zeros_(self.recall.brings.weight)
         nn.init.constant_(self.recall.copies.bias, -2.0)
+        if self.look is not None:
+            self.look.begin()
         if self.judge is not None:
             self.judge.begin()
         if self.ledger is not None:
@@ -74,10 +78,15 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         self.language_model.set_output_embeddings(value)
 
     def facts(self, pixel_values: Tensor) -> Facts:
-        """What the tower tells of ``(B, 3, S, S)`` normalised pixels; equal images are looked at once."""
+        """What is known of ``(B, 3, S, S)`` normalised pixels; equal images are looked at once."""
         rows, copies = _distinct(pixel_values)
-        found = facts(self.tower(pixel_values[rows]), self.config.objects, self.config.grid)
+        found = self.first_facts(pixel_values[rows])
+        found = found if self.look is None else self.look(pixel_values[rows], found)
         return found if len(rows) == len(copies) else found.select(torch.tensor(copies, device=pixel_values.device))
+
+    def first_facts(self, pixel_values: Tensor) -> Facts:
+        """What the tower tells of ``(B, 3, S, S)`` normalised pixels, before any second look."""
+        return facts(self.tower(pixel_values), self.config.objects, self.config.grid)
 
     def pyramid(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
         """Feature maps at strides 2, 4, 8, 16 and 32: ``dense_width`` channels, then four times ``fpn_width``."""

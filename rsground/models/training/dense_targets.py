@@ -20,6 +20,8 @@ from rsground.models.training.objects import Objects
 
 _ALPHA = 0.54 / 6
 _NARROWEST = 0.45
+_LEAST = 0.2
+"""Least distance of an edge and least side, in cells."""
 _BESIDE = np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)])
 
 
@@ -72,9 +74,9 @@ def _image_targets(objects: Objects, heat: NDArray[np.float32], at: int) -> tupl
     on_it = ~beside | (edges > 0.6).all(1)
     kept = on_it & (cells >= 0).all(1) & (cells < s).all(1)
     which, cells, middle, edges = which[kept], cells[kept], middle[kept], edges[kept]
-    oriented = _oriented(objects.quads[which] / STRIDE, middle)
+    oriented = oriented_targets(objects.quads[which] / STRIDE, middle, _LEAST)
     places = np.concatenate([np.full((len(which), 1), at), cells[:, ::-1]], 1)
-    edges = np.log(np.maximum(edges, 0.2)).astype(np.float32)
+    edges = np.log(np.maximum(edges, _LEAST)).astype(np.float32)
     return places, edges, oriented, objects.colours[which]
 
 
@@ -90,14 +92,23 @@ def _peak(heat: NDArray[np.float32], centre: NDArray[np.float32], size: NDArray[
     np.maximum(window, down[:, None] * across, out=window)
 
 
-def _oriented(quads: NDArray[np.float32], middle: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Offset of the centre, log sides (long first) and the doubled angle of the long side."""
+def oriented_targets(quads: NDArray[np.float32], middle: NDArray[np.float64], least: float) -> NDArray[np.float32]:
+    """Offset of the centre from ``middle``, log sides (long first), sine and cosine of the long side's doubled angle.
+
+    Args:
+        quads: ``(M, 4, 2)`` corners, clockwise on screen.
+        middle: ``(M, 2)``, in the same unit.
+        least: side in that unit; shorter ones are taken for as long.
+
+    Returns:
+        ``(M, 6)``.
+    """
     along, down = quads[:, 1] - quads[:, 0], quads[:, 2] - quads[:, 1]
     lengths = np.stack([np.hypot(*along.T), np.hypot(*down.T)], 1)
     first = lengths[:, 0] >= lengths[:, 1]
     side = np.where(first[:, None], along, down)
     twice = 2 * np.arctan2(side[:, 1], side[:, 0])
-    sides = np.log(np.maximum(np.sort(lengths, 1)[:, ::-1], 0.2))
+    sides = np.log(np.maximum(np.sort(lengths, 1)[:, ::-1], least))
     offset = quads.mean(1) - middle
     parts = [offset, sides, np.sin(twice)[:, None], np.cos(twice)[:, None]]
     made: NDArray[np.float32] = np.concatenate(parts, 1).astype(np.float32)

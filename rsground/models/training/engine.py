@@ -99,10 +99,7 @@ def train(
     now = ways()
     launcher = launcher if launcher != "none" else now.launcher
     trust_history()
-    device = pick_device(now.device)
-    if launcher == "pytorch" and device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-    _join(launcher, device)
+    device = join(launcher)
     stopping = Stopping(schedule.accumulate)
     every = {"save": schedule.save_every * schedule.accumulate, "check": schedule.check_every * schedule.accumulate}
     hooks: list[Any] = [Chances(), stopping, *now.hooks]
@@ -222,10 +219,13 @@ def latest_checkpoint(work: Path) -> Path | None:
     return next((file for file in found if zipfile.is_zipfile(file)), None)
 
 
-def _join(launcher: str, device: torch.device) -> None:
-    """Meet the other processes, before anything asks for their number."""
+def join(launcher: str) -> torch.device:
+    """Meet the other processes, before anything asks for their number, and answer this one's device."""
+    device = pick_device(ways().device)
+    if launcher == "pytorch" and device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     if launcher == "none" or torch.distributed.is_initialized():
-        return
+        return device
     if "RANK" not in os.environ:
         raise SuiteError(
             "launcher 'pytorch' is for processes that torchrun starts: torchrun --nproc-per-node 2 -m rsground ..."
@@ -233,6 +233,7 @@ def _join(launcher: str, device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     torch.distributed.init_process_group("gloo" if device.type == "cpu" else "nccl")
+    return device
 
 
 def trust_history() -> None:

@@ -51,7 +51,7 @@ class PackLessons:
 
 
 class LanguageModel(BaseModel):  # type: ignore[misc]
-    """The small model with its tower frozen.
+    """The small model with all that looks at images frozen.
 
     Args:
         model: the model.
@@ -72,6 +72,8 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         super().__init__()
         self.model, self.soft, self.book, self.pointing = model, soft, book, pointing
         self.model.tower.requires_grad_(False)
+        if self.model.look is not None:
+            self.model.look.requires_grad_(False)
         self.heads = list(heads)
         self.readers = nn.ModuleList(head for head in heads if isinstance(head, nn.Module))  # trained along
         trained = [each for head in heads if hasattr(head, "trainable") for each in head.trainable()]

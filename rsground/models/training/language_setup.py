@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +17,6 @@ from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
 from rsground.models.tower_lm.beginning import begin as begin_language
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import MEAN, STD
-from rsground.models.training.fact_cache import FactCache, fact_cache
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.lessons import SceneLessons
 from rsground.models.training.recipe import Recipe
@@ -30,7 +27,7 @@ from rsground.registry import load
 from rsground.types import Task
 
 GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
-LATER = ("judge_width", "judge_layers", "judge_compares", "judge_measures", "judge_starts", "ledger")
+LATER = ("look", "judge_width", "judge_layers", "judge_compares", "judge_measures", "judge_starts", "ledger")
 """What a recipe's ``model`` may say of a model that is gone on with."""
 _LEARNED_FROM = 800
 _CHECKED = 40
@@ -100,6 +97,8 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
         model.judge.begin_measuring()
     elif model.judge is not None and not former.judge_starts:
         model.judge.begin_starting()
+    if model.look is not None and not former.look:
+        model.look.begin()
     if model.ledger is not None and not former.ledger:
         model.ledger.begin()
     if tower is not None:
@@ -148,17 +147,11 @@ def save_model(model: TowerLM, tokenizer: Any, folder: Path) -> Path:
     return folder
 
 
-def cached_facts(model: TowerLM, book: SceneCache | ReferBook, data: Mapping[str, Any], cache: Path) -> FactCache:
-    """Facts of the images of a recipe's ``data`` table, kept in the cache under the tower's and the data's digest."""
-    digest = hashlib.blake2b(json.dumps(dict(data), sort_keys=True).encode(), digest_size=6)
-    for parameter in model.tower.state_dict().values():
-        digest.update(parameter.numpy().tobytes())
-    file = cache / f"facts-{digest.hexdigest()}.safetensors"
-    kept = FactCache.read(file)
-    if kept is None or len(kept.shows) != len(book):
-        kept = fact_cache(model, book.images, book.objects)
-        kept.write(file)
-    return kept
+def save_gone_on_with(model: TowerLM, tokenizer: Any, init: Path, folder: Path) -> None:
+    """Write a model, and the heads of the systems that it goes on with, where stage ``answer`` looks for them."""
+    save_model(model, tokenizer, folder)
+    for trained in init.glob("*/head"):
+        shutil.copytree(trained, folder / trained.parent.name / "head")
 
 
 def checker(model: LanguageModel, lessons: SceneLessons, make: PackLessons) -> Callable[[], dict[str, float]]:

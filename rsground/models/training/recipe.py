@@ -11,7 +11,7 @@ from typing import Any
 from rsground.errors import SuiteError
 from rsground.models.training.engine import PRECISIONS, Schedule
 
-STAGES = ("dense", "refer", "answer", "system")
+STAGES = ("dense", "look", "refer", "answer", "system")
 _TABLES = {"data", "model", "schedule", "head", "segmenter", "options"}
 
 
@@ -21,8 +21,8 @@ class Recipe:
 
     Attributes:
         name: of the run's folder.
-        stage: ``"dense"`` (a small model's tower), ``"refer"`` (its language side learns what is meant), ``"answer"``
-            (one paradigm's answers), or ``"system"`` (any backbone and head).
+        stage: ``"dense"`` (a small model's tower), ``"look"`` (its second look), ``"refer"`` (its language side learns
+            what is meant), ``"answer"`` (one paradigm's answers), or ``"system"`` (any backbone and head).
         init: recipe (by name) or folder whose result this one starts from; None to start from nothing.
         seed: of weights, data order and chances.
         summary: one line.

@@ -9,7 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsground.errors import SuiteError
+from rsground.models.training.engine import join
+from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe, read_recipe
+from rsground.models.training.ways import ways
 
 DONE = "done.json"
 
@@ -29,6 +32,7 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
         SuiteError: a recipe it starts from does not exist.
         StoreError: the folder holds the run of another recipe.
     """
+    join(ways().launcher)
     work = root / recipe.name
     done, said = work / DONE, described(recipe)
     if done.is_file() and not fresh and json.loads(done.read_text())["recipe"] == said:
@@ -45,7 +49,8 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
     began = time.time()
     stage = importlib.import_module(f"rsground.models.training.stage_{recipe.stage}")
     out: Path = stage.run(recipe, work, init, root / "cache")
-    done.write_text(json.dumps({"recipe": said, "seconds": round(time.time() - began)}, indent=1))
+    told = json.dumps({"recipe": said, "seconds": round(time.time() - began)}, indent=1)
+    main_only(lambda: done.write_text(told))
     return out
 
 

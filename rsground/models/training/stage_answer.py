@@ -17,10 +17,12 @@ from rsground.models.folder import load_state, save_state
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import normalised
 from rsground.models.training.engine import train
+from rsground.models.training.fact_cache import cached_facts
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_losses import SoftNumbers
-from rsground.models.training.language_setup import cached_facts, gone_on_with, heads_of, save_model
+from rsground.models.training.language_setup import gone_on_with, heads_of, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.processes import main_first, main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book
 from rsground.registry import load
@@ -68,8 +70,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         weights = init / each["name"] / "head" / "model.safetensors"
         if weights.is_file() and isinstance(head, torch.nn.Module):  # the systems that are gone on with
             load_state(head, weights)
-    book = picture_book(recipe.data, cache)
-    facts = cached_facts(model, book, recipe.data, cache)
+    book = main_first(lambda: picture_book(recipe.data, cache))
+    facts = main_first(lambda: cached_facts(model, book, recipe.data, cache))
     drawn: dict[str, Any] = {
         name: int(recipe.options[name]) for name in ("each", "longest", "room", "related") if name in recipe.options
     }
@@ -86,8 +88,12 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     )
     out = work / "out"
     places = [out if len(said) == 1 else out / each["name"] for each in said]
-    for each, (head, _), place in zip(said, asked, places, strict=True):
-        export(recipe, each, head, model, tokenizer, place)
+
+    def write() -> None:
+        for each, (head, _), place in zip(said, asked, places, strict=True):
+            export(recipe, each, head, model, tokenizer, place)
+
+    main_only(write)
     return out
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from rsground.errors import SuiteError
 from rsground.models.training.engine import train
+from rsground.models.training.fact_cache import cached_facts
 from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_setup import (
     begin,
-    cached_facts,
     checker,
     gone_on_with,
     heads_of,
     holds_model,
-    save_model,
+    save_gone_on_with,
 )
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.processes import main_first, main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book, unseen
 
@@ -27,13 +27,15 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     if init is None:
         raise SuiteError("stage 'refer' starts from a taught tower: say init = \"the dense recipe\"")
     heads = heads_of(recipe.options.get("heads", ()))
-    book, other = picture_book(recipe.data, cache), picture_book(unseen(recipe.data), cache)
+    tables = (recipe.data, unseen(recipe.data))
+    book, other = main_first(lambda: [picture_book(table, cache) for table in tables])
     if holds_model(init):
         model, tokenizer = gone_on_with(recipe, init)
     else:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
-    unseen_data = unseen(recipe.data)
-    facts = [cached_facts(model, book, recipe.data, cache), cached_facts(model, other, unseen_data, cache)]
+    facts = main_first(
+        lambda: [cached_facts(model, some, table, cache) for some, table in zip((book, other), tables, strict=True)]
+    )
     speller = Speller(tokenizer)
     chances = Chances(
         each=int(recipe.options.get("each", 20)), write=False, related=float(recipe.options.get("related", 1.0))
@@ -49,7 +51,5 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         check=checker(language, SceneLessons(other, heads, speller, chances, 1), makers[1]),
         seed=recipe.seed,
     )
-    out = save_model(model, tokenizer, work / "out")
-    for trained in init.glob("*/head"):  # of systems that are gone on with; stage "answer" looks for them here
-        shutil.copytree(trained, out / trained.parent.name / "head")
-    return out
+    main_only(lambda: save_gone_on_with(model, tokenizer, init, work / "out"))
+    return work / "out"

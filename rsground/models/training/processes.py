@@ -1,0 +1,27 @@
+"""Several processes that train together: what one of them does for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mmengine.dist import barrier, is_main_process
+
+T = TypeVar("T")
+
+
+def main_first(make: Callable[[], T]) -> T:
+    """What ``make`` gives; other processes make it after the main one has, and find what that kept on disk."""
+    if not is_main_process():
+        barrier()
+        return make()
+    made = make()
+    barrier()
+    return made
+
+
+def main_only(write: Callable[[], object]) -> None:
+    """Let the main process write; all go on when it has."""
+    if is_main_process():
+        write()
+    barrier()
