@@ -6,7 +6,8 @@
 On drawn scenes never trained on, by number of targets, and of one target by kind of expression: the share of
 expressions of which a visual token shows a target, of which the first choice (one token, or none) is one, and of which
 exactly the tokens that show targets are chosen. Last, where the judge asks for it: of the expressions that start from
-an object which a token shows ("nearest to the court"), the share in which that is the first choice of it.
+an object which a token shows ("nearest to the court"), the share in which that is the first choice of it. Then, of one
+target, how well the boxes fit: those of the token that fits best, and of the one that scores highest.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from rsground.datasets.scenes import Scene
+from rsground.models.tower_lm.facts import intersections
 from rsground.models.training.fact_cache import cached_facts
 from rsground.models.training.language import PackLessons
 from rsground.models.training.language_losses import first_choice_right
@@ -36,17 +39,23 @@ from rsground.types import Task
 BATCH = 8
 COUNTS = ("no target", "one", "two", "three or more")
 EVERY, STARTS = "all", "what they start from"
+FITS = (0.5, 0.7)
 SECTIONS = (EVERY, "size")
 
 
 @torch.no_grad()
-def shares(model: Any, tokenizer: Any, scenes: int, head: str, cache: Path) -> dict[str, np.ndarray]:
-    """What is asked → ``(N, 3)`` shown, first choice right, all right, of N expressions."""
+def shares(model: Any, tokenizer: Any, scenes: int, head: str, cache: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What is asked → ``(N, 3)`` shown, first choice right, all right, of N expressions.
+
+    And ``(M, 2)`` IoU of the target's box with the best and with the first choice, of M expressions of one target.
+    """
     data = unseen({"kind": "scenes", "count": scenes})
     book = picture_book(data, cache)
-    make = PackLessons(cached_facts(model, book, data, cache), tokenizer.eos_token_id)
+    facts = cached_facts(model, book, data, cache)
+    make = PackLessons(facts, tokenizer.eos_token_id)
     lessons = SceneLessons(book, heads_of([{"name": head}]), Speller(tokenizer), Chances(each=24, write=False))
     found: dict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
+    fits: list[Tensor] = []
     scenes = min(scenes, len(lessons))
     for start in range(0, scenes, BATCH):
         images = range(start, min(start + BATCH, scenes))
@@ -55,19 +64,32 @@ def shares(model: Any, tokenizer: Any, scenes: int, head: str, cache: Path) -> d
         packed = batch["packed"]
         settled = run_packed(model, batch["found"], packed).verdict.settled
         right = first_choice_right(settled[:, 0], packed.meant).tolist()
-        for lesson, meant, first, scores in zip(packed.lessons, packed.meant, right, settled[:, 0], strict=True):
+        rows = packed.asks[:, 0]
+        for row, lesson, meant, first, scores in zip(
+            rows, packed.lessons, packed.meant, right, settled[:, 0], strict=True
+        ):
             shown = bool(meant.any()) or not lesson.targets
             said = (shown, shown and first, shown and torch.equal(scores > 0, meant))
             one = lesson.sample is not None and len(lesson.targets) == 1
             for name in (EVERY, COUNTS[min(len(lesson.targets), 3)], *([kinds[lesson.sample.id]] if one else [])):
                 found[name].append(said)
+            if one:
+                target = book.objects[images[int(row)]].boxes[lesson.targets[0]] / book.images.shape[1]
+                fits.append(overlaps(facts.facts.numbers[images[int(row)]], target, scores))
         if settled.shape[1] > 1:
             starts, scores = packed.steps[:, 1, 1], settled[:, 1]
             some, exact = starts.any(1), ((scores > 0) == starts).all(1)
             told = torch.stack([some, first_choice_right(scores, starts), exact], 1)[some]
             found[STARTS] += map(tuple, told.tolist())
     order = [*COUNTS, EVERY, *sorted(set(found) - {*COUNTS, EVERY, STARTS}), STARTS]
-    return {name: np.array(found[name]) for name in order if name in found}
+    return {name: np.array(found[name]) for name in order if name in found}, torch.stack(fits).numpy()
+
+
+def overlaps(numbers: Tensor, target: np.ndarray, scores: Tensor) -> Tensor:
+    """``(2,)`` IoU of a target's box with the token's that fits best, and with the one's that scores highest."""
+    inner, union = intersections(numbers[:, :4].float(), torch.from_numpy(target)[None])
+    found = (inner / union)[:, 0]
+    return torch.stack([found.amax(), found[scores.argmax()]])
 
 
 def kinds_of(book: SceneCache, at: int) -> list[tuple[str, str]]:
@@ -86,11 +108,14 @@ def main() -> None:
     args = parser.parse_args()
     model, tokenizer = resume_from(args.model, args.tower)
     with tempfile.TemporaryDirectory() as cache:
-        found = shares(model.eval(), tokenizer, args.scenes, args.head, Path(cache))
+        found, fits = shares(model.eval(), tokenizer, args.scenes, args.head, Path(cache))
     table = Table("expressions", "", "shown", "first choice", "all")
     for name, rows in found.items():
         table.add_row(name, str(len(rows)), *(f"{share:.3f}" for share in rows.mean(0)), end_section=name in SECTIONS)
-    Console().print(table)
+    boxes = Table("boxes of one target", str(len(fits)), *(f"IoU of {least} or more" for least in FITS), "mean IoU")
+    for name, column in zip(("that fits best", "first choice"), fits.T, strict=True):
+        boxes.add_row(name, "", *(f"{(column >= least).mean():.3f}" for least in FITS), f"{column.mean():.3f}")
+    Console().print(table, boxes)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class Look(nn.Module):
         middle, edges, oriented = measured(numbers)
         around = cut(pixels, numbers[..., :4]).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         pictures = self.sees(around).unflatten(0, numbers.shape[:2])
-        known = torch.cat([self.norm(found.features[:, some]), told, oriented[..., 2:4], oriented[..., 4:]], -1)
+        known = torch.cat([self.norm(found.features[:, some]), told, oriented[..., 2:]], -1)
         more: Tensor = self.tells(self.thinks(torch.cat([pictures, self.knows(known)], -1)))
         edge, orient, category, colour, there = torch.split(more, self.parts, -1)
         sides = edges[..., :2].exp() + edges[..., 2:].exp()

@@ -15,6 +15,7 @@ from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rsground.models.atomic import replacing
 from rsground.models.tower_lm import TowerLM
 from rsground.models.tower_lm.facts import Facts, intersections
 from rsground.models.tower_lm.look import Look
@@ -42,9 +43,10 @@ class FactCache:
     shows: Tensor
 
     def write(self, file: Path) -> None:
-        """Keep it in a safetensors file."""
+        """Keep it in a safetensors file, which appears whole or not at all."""
         parts = {"numbers": self.facts.numbers, "told": self.facts.told, "features": self.facts.features}
-        save_file({**parts, "shows": self.shows}, file)
+        with replacing(file) as fresh:
+            save_file({**parts, "shows": self.shows}, fresh)
 
     @classmethod
     def read(cls, file: Path) -> FactCache | None:
