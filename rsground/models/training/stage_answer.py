@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import get_world_size
 
 from rsground.contracts import Head
 from rsground.errors import SuiteError
@@ -119,7 +120,7 @@ def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, toke
         "seed": recipe.seed,
         "data": dict(recipe.data),
         "steps": recipe.schedule.steps,
-        "images a step": recipe.schedule.batch,
+        "images a step": recipe.schedule.batch * get_world_size(),
         "questions an image": int(recipe.options.get("each", 12)),
         "heads trained together": max(len(recipe.options.get("heads", ())), 1),
     }
