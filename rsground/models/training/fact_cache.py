@@ -21,6 +21,7 @@ from rsground.models.tower_lm.facts import Facts, intersections
 from rsground.models.tower_lm.look import Look
 from rsground.models.training.dense import normalised
 from rsground.models.training.objects import Objects
+from rsground.models.training.processes import main_first
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 
@@ -71,12 +72,12 @@ def cached_facts(
     """
     digest = hashlib.blake2b(json.dumps(dict(data), sort_keys=True).encode(), digest_size=6)
     _add(digest, model.tower)
-    first = _kept(cache, digest, len(book), lambda: _first(model, book))
+    first = main_first(lambda: _kept(cache, digest, len(book), lambda: _first(model, book)))
     second = model.look
     if second is None or not look:
         return first
     _add(digest, second)
-    return _kept(cache, digest, len(book), lambda: _again(second, first, book))
+    return main_first(lambda: _kept(cache, digest, len(book), lambda: _again(second, first, book)))
 
 
 def _add(digest: hashlib.blake2b, part: nn.Module) -> None:
@@ -131,9 +132,15 @@ def _parts(facts: Facts) -> tuple[Tensor, Tensor, Tensor]:
 
 def shown(boxes: Tensor, objects: Objects) -> Tensor:
     """``(V,)`` index of the object that each of ``(V, 4)`` boxes overlaps most, -1 below ``LEAST_OVERLAP``."""
+    overlap, which = most_overlapped(boxes, objects)
+    return torch.where(overlap >= LEAST_OVERLAP, which, -1)
+
+
+def most_overlapped(boxes: Tensor, objects: Objects) -> tuple[Tensor, Tensor]:
+    """IoU ``(V,)`` of each of ``(V, 4)`` boxes with the object it overlaps most, and that object's index."""
     real = torch.from_numpy(objects.boxes)
     if not len(real):
-        return torch.full((len(boxes),), -1)
+        return boxes.new_zeros(len(boxes)), torch.zeros(len(boxes), dtype=torch.long)
     inner, union = intersections(boxes, real)
     overlap, which = (inner / union.clamp(min=1e-6)).max(1)
-    return torch.where(overlap >= LEAST_OVERLAP, which, -1)
+    return overlap, which

@@ -13,11 +13,11 @@ from mmengine.model import BaseModel
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rsground.models.tower_lm.facts import Facts, intersections
+from rsground.models.tower_lm.facts import Facts
 from rsground.models.tower_lm.look import Look, Seen
 from rsground.models.training.dense import colour_loss, iou_loss, normalised
 from rsground.models.training.dense_targets import oriented_targets
-from rsground.models.training.fact_cache import LEAST_OVERLAP, FactCache
+from rsground.models.training.fact_cache import LEAST_OVERLAP, FactCache, most_overlapped
 from rsground.models.training.objects import Objects
 
 _NEAR = 0.25
@@ -48,18 +48,8 @@ class LookTargets:
 
 def look_targets(peaks: Tensor, images: Sequence[Objects], side: int) -> LookTargets:
     """What is to be seen at peaks with boxes ``(B, K, 4)``, in shares of images of ``side`` pixels."""
-    overlaps, which = [], []
-    for boxes, objects in zip(peaks * side, images, strict=True):
-        real = torch.from_numpy(objects.boxes)
-        if not len(real):
-            overlaps.append(boxes.new_zeros(len(boxes)))
-            which.append(torch.zeros(len(boxes), dtype=torch.long))
-            continue
-        inner, union = intersections(boxes, real)
-        overlap, best = (inner / union.clamp(min=1e-6)).max(1)
-        overlaps.append(overlap)
-        which.append(best)
-    overlap = torch.stack(overlaps)
+    found = [most_overlapped(boxes * side, objects) for boxes, objects in zip(peaks, images, strict=True)]
+    overlap, which = (torch.stack(each) for each in zip(*found, strict=True))
     near = overlap >= _NEAR
     there = (overlap >= LEAST_OVERLAP).float().masked_fill(near & (overlap < LEAST_OVERLAP), -1.0)
     taken = [objects for objects, some in zip(images, near, strict=True) for _ in range(int(some.sum()))]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsground.errors import SuiteError
+from rsground.models.training.processes import main_first
 from rsground.models.training.refer_book import ReferBook, refer_book
 from rsground.models.training.scene_cache import SceneCache, scene_cache
 
@@ -32,7 +33,7 @@ def picture_book(data: Mapping[str, Any], cache: Path) -> SceneCache | ReferBook
         raise SuiteError(f"data of kind 'scenes' has count, and {', '.join(sorted(_SCENES))}; got {sorted(wanted)}")
     identity = json.dumps({key: value for key, value in wanted.items() if key != "workers"}, sort_keys=True)
     name = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
-    return scene_cache(cache / f"scenes-{name}", **wanted)
+    return main_first(lambda: scene_cache(cache / f"scenes-{name}", **wanted))
 
 
 def unseen(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_losses import SoftNumbers
 from rsground.models.training.language_setup import gone_on_with, heads_of, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
-from rsground.models.training.processes import main_first, main_only
+from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book
 from rsground.registry import load
@@ -71,8 +71,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         weights = init / each["name"] / "head" / "model.safetensors"
         if weights.is_file() and isinstance(head, torch.nn.Module):  # the systems that are gone on with
             load_state(head, weights)
-    book = main_first(lambda: picture_book(recipe.data, cache))
-    facts = main_first(lambda: cached_facts(model, book, recipe.data, cache))
+    book = picture_book(recipe.data, cache)
+    facts = cached_facts(model, book, recipe.data, cache)
     drawn: dict[str, Any] = {
         name: int(recipe.options[name]) for name in ("each", "longest", "room", "related") if name in recipe.options
     }

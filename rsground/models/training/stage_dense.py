@@ -11,7 +11,7 @@ from rsground.models.tower_lm import TowerLMConfig
 from rsground.models.tower_lm.tower import Tower
 from rsground.models.training.dense import DenseModel, TurnedImages, collate
 from rsground.models.training.engine import train
-from rsground.models.training.processes import main_first, main_only
+from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book
 
@@ -24,7 +24,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     tower = Tower(config).to(memory_format=torch.channels_last)
     if init is not None:
         load_state(tower, init)
-    book = main_first(lambda: picture_book(recipe.data, cache))
+    book = picture_book(recipe.data, cache)
     train(
         DenseModel(tower),
         TurnedImages(

@@ -11,7 +11,7 @@ from rsground.errors import SuiteError
 from rsground.models.training.engine import train
 from rsground.models.training.fact_cache import cached_facts
 from rsground.models.training.language_setup import gone_on_with, holds_model, save_gone_on_with
-from rsground.models.training.processes import main_first, main_only
+from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.second_look import LookModel, PackLooks
 from rsground.models.training.sources import picture_book
@@ -23,8 +23,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         raise SuiteError("stage 'look' goes on with a small model: say init = \"a refer or answer recipe\"")
     torch.manual_seed(recipe.seed)
     model, tokenizer = gone_on_with(replace(recipe, model={**recipe.model, "look": True}), init)
-    book = main_first(lambda: picture_book(recipe.data, cache))
-    facts = main_first(lambda: cached_facts(model, book, recipe.data, cache, look=False))
+    book = picture_book(recipe.data, cache)
+    facts = cached_facts(model, book, recipe.data, cache, look=False)
     assert model.look is not None
     model.look.train()
     train(

@@ -17,7 +17,7 @@ from rsground.models.training.language_setup import (
     save_gone_on_with,
 )
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
-from rsground.models.training.processes import main_first, main_only
+from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book, unseen
 
@@ -28,14 +28,12 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         raise SuiteError("stage 'refer' starts from a taught tower: say init = \"the dense recipe\"")
     heads = heads_of(recipe.options.get("heads", ()))
     tables = (recipe.data, unseen(recipe.data))
-    book, other = main_first(lambda: [picture_book(table, cache) for table in tables])
+    book, other = (picture_book(table, cache) for table in tables)
     if holds_model(init):
         model, tokenizer = gone_on_with(recipe, init)
     else:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
-    facts = main_first(
-        lambda: [cached_facts(model, some, table, cache) for some, table in zip((book, other), tables, strict=True)]
-    )
+    facts = [cached_facts(model, some, table, cache) for some, table in zip((book, other), tables, strict=True)]
     speller = Speller(tokenizer)
     chances = Chances(
         each=int(recipe.options.get("each", 20)), write=False, related=float(recipe.options.get("related", 1.0))

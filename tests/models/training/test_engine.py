@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from line_fit import Line, fit
+from two_processes import in_two_processes
 
 from rsground.errors import DeviceError, SuiteError
 from rsground.models.training.engine import latest_checkpoint
@@ -134,18 +135,7 @@ def test_several_processes_need_their_launcher(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *(str(SCRIPT), str(tmp_path), "0", "none", "pytorch"),
-        ],
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        text=True,
-        check=False,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_two_processes(str(SCRIPT), str(tmp_path), "0", "none", "pytorch")
     first, second = (torch.load(tmp_path / f"weights_{rank}.pt", weights_only=True) for rank in (0, 1))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert not torch.equal(first, fit(tmp_path / "alone", Line(0.25)))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from small import TEXT, TOWER, model, tokenizer
 from test_three_stages import write
+from two_processes import in_two_processes
 
 from rsground.errors import SuiteError
 from rsground.models.tower_lm import TowerLMConfig
@@ -231,20 +229,11 @@ def test_two_processes_teach_one_look(tmp_path: Path) -> None:
     """What is drawn and seen is made once, what was learned is written once."""
     recipe = write(tmp_path, "look", stage="look", init=f"{tmp_path}/begun")
     language_setup.save_model(model(WORDS), WORDS, tmp_path / "begun")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-            *("-m", "rsground", "train", str(recipe), "--root", str(tmp_path / "runs"), "--launcher", "pytorch"),
-            *("--device", "cpu"),
-        ],
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        text=True,
-        check=False,
-        timeout=280,
+    said = in_two_processes(
+        *("-m", "rsground", "train", str(recipe), "--root", str(tmp_path / "runs")),
+        *("--launcher", "pytorch", "--device", "cpu"),
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("drawing scenes") <= 1
+    assert said.count("drawing scenes") <= 1
     after, _ = language_setup.resume_from(tmp_path / "runs" / "look" / "out")
     assert after.look is not None
     assert after.look.tells.weight.abs().sum() > 0
