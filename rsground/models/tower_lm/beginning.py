@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from rsground.models.tower_lm.config import DIRECTIONS
 from rsground.models.tower_lm.facts import code
 from rsground.models.tower_lm.modeling import TowerLM
 
@@ -35,6 +36,18 @@ def begin(model: TowerLM, spell: Spell) -> None:
     for layer in model.language_model.model.layers:
         nn.init.orthogonal_(layer.self_attn.q_proj.weight)
         layer.self_attn.k_proj.weight.copy_(layer.self_attn.q_proj.weight)
+
+
+@torch.no_grad()
+def begin_headings(model: TowerLM) -> None:
+    """From here on the second look tells ways to point, all alike at first, and nothing is made of them yet."""
+    model.config.headings = True
+    told = model.visual.told.weight
+    unknown = told.new_zeros(len(told), DIRECTIONS)
+    model.visual.told.weight = nn.Parameter(torch.cat([told[:, :-1], unknown, told[:, -1:]], 1))
+    model.visual.told.in_features = model.config.told
+    if model.look is not None:
+        model.look.begin_headings()
 
 
 def _begin_numbers(model: TowerLM, spell: Spell) -> None:

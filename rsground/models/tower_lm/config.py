@@ -43,6 +43,8 @@ COLOURS = (
     "white",
     "yellow",
 )
+DIRECTIONS = 8
+"""Sectors of 45 degrees that ways to point are told apart in, clockwise; the first begins at "up"."""
 
 
 class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
@@ -58,7 +60,8 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         grid: side of the grid of context tokens; the image costs ``objects + grid**2`` tokens.
         code_width: width of the sinusoidal code of a coordinate.
         categories, colours: what the dense predictions tell apart.
-        look: whether the strongest peaks are looked at again, see :class:`rsground.models.tower_lm.look.Look`.
+        look: how many times the strongest peaks are looked at again, see :class:`rsground.models.tower_lm.look.Look`.
+        headings: whether that also tells which way objects point.
         image_token_index: id of the placeholder of a visual token.
         answer_token_index: id of the mark that ends a question.
         judge_width, judge_layers: of the :class:`rsground.models.tower_lm.judge.Judge`; no layers, no judge.
@@ -86,7 +89,8 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         code_width: int = 32,
         categories: Sequence[str] = CATEGORIES,
         colours: Sequence[str] = COLOURS,
-        look: bool = False,
+        look: int = 0,
+        headings: bool = False,
         image_token_index: int = 4,
         answer_token_index: int = 3,
         judge_width: int = 64,
@@ -103,7 +107,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_size, self.fpn_width, self.dense_width = image_size, fpn_width, dense_width
         self.objects, self.grid, self.code_width = objects, grid, code_width
         self.categories, self.colours = list(categories), list(colours)
-        self.look = look
+        self.look, self.headings = int(look), headings
         self.image_token_index, self.answer_token_index = image_token_index, answer_token_index
         self.judge_width, self.judge_layers = judge_width, judge_layers
         self.judge_compares = judge_compares
@@ -113,6 +117,11 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.numbers = list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)
         super().__init__(**kwargs)
+
+    @property
+    def told(self) -> int:
+        """What is told of a visual token: classes, colours, ways to point, and that something is there."""
+        return len(self.categories) + len(self.colours) + DIRECTIONS * self.headings + 1
 
     @property
     def visual_tokens(self) -> int:

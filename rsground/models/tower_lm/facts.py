@@ -32,7 +32,8 @@ class Facts:
 
     Attributes:
         numbers: ``(B, V, 17)`` in [0, 1] of the image's sides, see ``NUMBERS``; the angle in half turns.
-        told: ``(B, V, categories + colours + 1)`` probabilities, and the peak's height; zero for context.
+        told: ``(B, V, categories + colours + 1)`` probabilities, and the peak's height; zero for context. Before the
+            height stand ways to point, where a second look told them.
         features: ``(B, V, dense_width + 4 * fpn_width)``; the first part is zero for context.
     """
 
@@ -148,10 +149,9 @@ class FactsEmbedding(nn.Module):
         super().__init__()
         hidden = config.text_config.hidden_size
         features = config.dense_width + 4 * config.fpn_width
-        told = len(config.categories) + len(config.colours) + 1
         self.code_width, self.objects = config.code_width, config.objects
         self.numbers = nn.Linear(NUMBERS * config.code_width, hidden)
-        self.told = nn.Linear(told, hidden, bias=False)
+        self.told = nn.Linear(config.told, hidden, bias=False)
         self.norm = nn.LayerNorm(features)
         self.features = nn.Sequential(nn.Linear(features, hidden), nn.GELU(), nn.Linear(hidden, hidden))
         self.kind = nn.Parameter(torch.zeros(2, hidden))

@@ -3,7 +3,7 @@
 The tower sees all things at one scale; a car is three of its cells long, and an edge that is one cell off halves the
 IoU. So each box is cut out and looked at again at one size, as detectors in two stages do (Girshick, "Fast R-CNN",
 arXiv 1504.08083; boxes refined once more: Cai and Vasconcelos, "Cascade R-CNN", arXiv 1712.00726), and what is seen is
-added to what the tower told.
+added to what the tower told; and that, if the configuration says so, once more where the box is now.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rsground.models.tower_lm.config import TowerLMConfig
+from rsground.models.tower_lm.config import DIRECTIONS, TowerLMConfig
 from rsground.models.tower_lm.facts import Facts, numbers_of
 
 LOOKED = 80
@@ -37,6 +37,7 @@ class Seen:
             twice the long side's angle, likewise.
         category, colour: ``(B, K, ...)`` logits of one of them.
         there: ``(B, K)`` logits of "an object is there".
+        heading: ``(B, K, directions)`` logits of one of the ways to point, of no width where none is told.
     """
 
     middle: Tensor
@@ -45,6 +46,7 @@ class Seen:
     category: Tensor
     colour: Tensor
     there: Tensor
+    heading: Tensor
 
 
 class Look(nn.Module):
@@ -52,10 +54,10 @@ class Look(nn.Module):
 
     def __init__(self, config: TowerLMConfig) -> None:
         super().__init__()
-        self.objects, self.looked = config.objects, min(LOOKED, config.objects)
-        self.parts = [4, 6, len(config.categories), len(config.colours), 1]
+        self.objects, self.looked, self.times = config.objects, min(LOOKED, config.objects), config.look
+        told = [len(config.categories), len(config.colours), 1]
+        self.parts = [4, 6, *told, DIRECTIONS * config.headings]
         features = config.dense_width + 4 * config.fpn_width
-        told = len(config.categories) + len(config.colours) + 1
         layers: list[nn.Module] = []
         for at, (before, width) in enumerate(zip((3, *_WIDTHS), _WIDTHS, strict=False)):
             stride = 1 if at == 0 else 2
@@ -63,7 +65,7 @@ class Look(nn.Module):
         layers += [nn.Flatten(), nn.Linear(_WIDTHS[-1] * (_CROP // 4) ** 2, _KNOWN)]
         self.sees = nn.Sequential(*layers).to(memory_format=torch.channels_last)
         self.norm = nn.LayerNorm(features)
-        self.knows = nn.Linear(features + told + 4, _KNOWN)
+        self.knows = nn.Linear(features + sum(told) + 4, _KNOWN)
         self.thinks = nn.Sequential(nn.ReLU(), nn.Linear(2 * _KNOWN, _WIDTH), nn.ReLU())
         self.tells = nn.Linear(_WIDTH, sum(self.parts))
 
@@ -75,15 +77,33 @@ class Look(nn.Module):
         nn.init.zeros_(self.tells.weight)
         nn.init.zeros_(self.tells.bias)
 
+    @torch.no_grad()
+    def begin_headings(self) -> None:
+        """It also tells ways to point, all alike at first; what it is taught otherwise stays."""
+        told = self.tells
+        self.parts[-1] = DIRECTIONS
+        self.tells = nn.Linear(_WIDTH, sum(self.parts))
+        for new, old in zip(self.tells.parameters(), told.parameters(), strict=True):
+            new.zero_()
+            new[: len(old)] = old
+
     def forward(self, pixels: Tensor, found: Facts) -> Facts:
-        """Facts after the look, for normalised pixels ``(B, 3, S, S)``; what is not looked at stays."""
-        seen = self.see(pixels, found)
+        """Facts after all looks, for normalised pixels ``(B, 3, S, S)``; what is not looked at stays."""
+        for _ in range(self.times):
+            found = self.after(self.see(pixels, found), found)
+        return found
+
+    def after(self, seen: Seen, found: Facts) -> Facts:
+        """Facts after what was seen."""
         numbers = numbers_of(seen.middle, seen.edges, seen.oriented, 1.0)
         there = seen.there.sigmoid()[..., None]
-        told = torch.cat([there * seen.category.softmax(-1), seen.colour.softmax(-1), there], -1)
+        of_one = (there * seen.category.softmax(-1), seen.colour.softmax(-1), seen.heading.softmax(-1))
+        told = torch.cat([*of_one, there], -1)
+        others = self._known(found.told[:, self.looked :])
+        unseen = others[0].new_zeros(*others[0].shape[:2], seen.heading.shape[-1])
         return Facts(
             torch.cat([numbers, found.numbers[:, self.looked :]], 1),
-            torch.cat([told, found.told[:, self.looked :]], 1),
+            torch.cat([told, torch.cat([*others[:2], unseen, others[2]], -1)], 1),
             found.features,
         )
 
@@ -94,11 +114,12 @@ class Look(nn.Module):
         middle, edges, oriented = measured(numbers)
         around = cut(pixels, numbers[..., :4]).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         pictures = self.sees(around).unflatten(0, numbers.shape[:2])
-        known = torch.cat([self.norm(found.features[:, some]), told, oriented[..., 2:]], -1)
+        categories, colours, height = self._known(told)
+        features = self.norm(found.features[:, some])
+        known = torch.cat([features, categories, colours, height, oriented[..., 2:]], -1)
         more: Tensor = self.tells(self.thinks(torch.cat([pictures, self.knows(known)], -1)))
-        edge, orient, category, colour, there = torch.split(more, self.parts, -1)
+        edge, orient, category, colour, there, heading = torch.split(more, self.parts, -1)
         sides = edges[..., :2].exp() + edges[..., 2:].exp()
-        categories, colours, height = torch.split(told, self.parts[2:], -1)
         return Seen(
             middle,
             edges + edge,
@@ -106,7 +127,13 @@ class Look(nn.Module):
             categories.clamp(min=_SMALL).log() + category,
             colours.clamp(min=_SMALL).log() + colour,
             (height.logit(_SMALL) + there)[..., 0],
+            heading,
         )
+
+    def _known(self, told: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Classes, colours and height; ways to point that an earlier look told are seen anew."""
+        categories, colours = self.parts[2:4]
+        return told[..., :categories], told[..., categories : categories + colours], told[..., -1:]
 
 
 def measured(numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from rsground.models.tower_lm.config import DIRECTIONS
 from rsground.models.tower_lm.tower import Dense, Tower
 from rsground.models.training.dense_targets import DenseTargets, dense_targets
 from rsground.models.training.objects import Objects
@@ -60,14 +61,18 @@ def turned(image: NDArray[np.uint8], objects: Objects, attitude: int) -> tuple[N
     """The square image and its objects after ``attitude % 4`` quarter turns and, from 4 on, a mirroring."""
     side = image.shape[0]
     corners = np.concatenate([objects.boxes.reshape(-1, 2, 2), objects.quads], 1)
+    headings = objects.headings
     if attitude >= 4:
         image, corners = image[:, ::-1], corners * (-1, 1) + (side, 0)
         corners[:, 2:] = corners[:, 2:][:, [1, 0, 3, 2]]  # clockwise again
+        headings = np.where(headings >= 0, DIRECTIONS - 1 - headings, -1)
     for _ in range(attitude % 4):  # clockwise: (x, y) -> (side - y, x)
         image = np.rot90(image, -1)
         corners = np.stack([side - corners[..., 1], corners[..., 0]], -1)
     boxes = np.concatenate([corners[:, :2].min(1), corners[:, :2].max(1)], 1).astype(np.float32)
-    kept = Objects(boxes, corners[:, 2:].astype(np.float32), objects.categories, objects.colours, objects.ids)
+    headings = np.where(headings >= 0, (headings + attitude % 4 * DIRECTIONS // 4) % DIRECTIONS, -1)
+    quads = corners[:, 2:].astype(np.float32)
+    kept = Objects(boxes, quads, objects.categories, objects.colours, objects.ids, headings)
     return np.ascontiguousarray(image), kept
 
 

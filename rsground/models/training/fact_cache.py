@@ -77,6 +77,7 @@ def cached_facts(
     if second is None or not look:
         return first
     _add(digest, second)
+    digest.update(bytes([second.times]))
     return main_first(lambda: _kept(cache, digest, len(book), lambda: _again(second, first, book)))
 
 

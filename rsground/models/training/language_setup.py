@@ -15,6 +15,7 @@ from rsground.errors import CheckpointError
 from rsground.models.state import load_state
 from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
 from rsground.models.tower_lm.beginning import begin as begin_language
+from rsground.models.tower_lm.beginning import begin_headings
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import MEAN, STD
 from rsground.models.training.language import LanguageModel, PackLessons
@@ -27,7 +28,16 @@ from rsground.registry import load
 from rsground.types import Task
 
 GROUNDING = (Task.HBB, Task.OBB, Task.MASK)
-LATER = ("look", "judge_width", "judge_layers", "judge_compares", "judge_measures", "judge_starts", "ledger")
+LATER = (
+    "look",
+    "headings",
+    "judge_width",
+    "judge_layers",
+    "judge_compares",
+    "judge_measures",
+    "judge_starts",
+    "ledger",
+)
 """What a recipe's ``model`` may say of a model that is gone on with."""
 _LEARNED_FROM = 800
 _CHECKED = 40
@@ -87,8 +97,9 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
     home = _home(folder)
     if home is None:
         raise CheckpointError("holds neither a model nor a system with one", folder)
-    model = TowerLM.from_pretrained(home, dtype=torch.float32, **changes)
     former = TowerLMConfig.from_pretrained(home)
+    headings = changes.pop("headings", former.headings)
+    model = TowerLM.from_pretrained(home, dtype=torch.float32, **changes)
     if model.judge is not None and not former.judge_layers:
         model.judge.begin()
     elif model.judge is not None and not former.judge_compares:
@@ -99,6 +110,8 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
         model.judge.begin_starting()
     if model.look is not None and not former.look:
         model.look.begin()
+    if headings and not former.headings:
+        begin_headings(model)
     if model.ledger is not None and not former.ledger:
         model.ledger.begin()
     if tower is not None:

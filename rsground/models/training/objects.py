@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsground.datasets.refer import SceneGraph
-from rsground.models.tower_lm.config import CATEGORIES, COLOURS
+from rsground.models.tower_lm.config import CATEGORIES, COLOURS, DIRECTIONS
 from rsground.types import RLE, Region
 
 
@@ -23,6 +23,7 @@ class Objects:
         categories: ``(N,)`` int64 index into ``CATEGORIES``, -1 where the tower has no such class.
         colours: ``(N,)`` int64 index into ``COLOURS``, -1 where none is told.
         ids: ``(N,)`` int64 as in the scene graph.
+        headings: ``(N,)`` int64 which of the ``DIRECTIONS`` it points in, -1 where it points nowhere or none is told.
     """
 
     boxes: NDArray[np.float32]
@@ -30,6 +31,7 @@ class Objects:
     categories: NDArray[np.int64]
     colours: NDArray[np.int64]
     ids: NDArray[np.int64]
+    headings: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -67,7 +69,12 @@ def objects_of(graph: SceneGraph) -> Objects:
         np.array([_index(CATEGORIES, thing.category) for thing in things], dtype=np.int64),
         np.array([_index(COLOURS, thing.attributes.get("colour")) for thing in things], dtype=np.int64),
         np.array([thing.id for thing in things], dtype=np.int64),
+        np.array([_direction(thing.attributes.get("heading")) for thing in things], dtype=np.int64),
     )
+
+
+def _direction(degrees: float | None) -> int:
+    return -1 if degrees is None else int(degrees % 360 // (360 / DIRECTIONS))
 
 
 def _index(names: Sequence[str], name: str | None) -> int:

@@ -128,13 +128,14 @@ def _objects(own: list[tuple[Region, str]], original: tuple[int, int], size: int
     quads = np.array([_quad(region) for region, _ in own], dtype=np.float32).reshape(-1, 4, 2) * scale
     boxes = np.array([region.hbb for region, _ in own], dtype=np.float32).reshape(-1, 2, 2) * scale
     categories = [CATEGORIES.index(name) if name in CATEGORIES else -1 for _, name in own]
-    none = [-1] * len(own)
+    none = np.full(len(own), -1)
     return Objects(
         boxes.reshape(-1, 4),
         quads,
         np.array(categories, dtype=np.int64),
-        np.array(none, dtype=np.int64),
+        none,
         np.arange(len(own), dtype=np.int64),
+        none,
     )
 
 

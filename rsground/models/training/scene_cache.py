@@ -24,7 +24,7 @@ EXPRESSIONS = 24
 """Most expressions about one scene."""
 _CHUNK = 64
 _STREAM = 7
-_FORM = 3
+_FORM = 4
 """Of what is kept on disk."""
 
 

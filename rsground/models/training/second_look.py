@@ -1,4 +1,4 @@
-"""The second look learns: boxes, class, colour and whether an object is there, from what the tower told of images."""
+"""The second look learns: boxes, class, colour, heading, and whether an object is there, from what the tower told."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LookTargets:
         there: ``(B, K)`` float, 1 where an object is, 0 where none is, -1 where that is open.
         boxes: ``(M, 4)``, oriented: ``(M, 6)`` see :class:`rsground.models.tower_lm.look.Seen`; offsets of the oriented
             boxes are from the image's corner.
-        categories, colours: ``(M,)`` int64, -1 where it is not told.
+        categories, colours, headings: ``(M,)`` int64, -1 where it is not told.
     """
 
     near: Tensor
@@ -44,6 +44,7 @@ class LookTargets:
     oriented: Tensor
     categories: Tensor
     colours: Tensor
+    headings: Tensor
 
 
 def look_targets(peaks: Tensor, images: Sequence[Objects], side: int) -> LookTargets:
@@ -60,29 +61,26 @@ def look_targets(peaks: Tensor, images: Sequence[Objects], side: int) -> LookTar
         return np.stack(found) if found else np.zeros((0, *shape), dtype=getattr(images[0], name).dtype)
 
     oriented = oriented_targets((of("quads", 4, 2) / side).astype(np.float32), np.zeros((len(rows), 2)), _LEAST)
-    told = (torch.from_numpy(of(name).astype(np.int64)) for name in ("categories", "colours"))
+    told = (torch.from_numpy(of(name).astype(np.int64)) for name in ("categories", "colours", "headings"))
     return LookTargets(near, there, torch.from_numpy(of("boxes", 4)) / side, torch.from_numpy(oriented), *told)
 
 
 class PackLooks:
-    """Collates numbers of images into pixels, what the tower told of them, and what is to be seen.
+    """Collates numbers of images into pixels, what the tower told of them, and what stands in them.
 
     Args:
         cache: what the tower told of all images.
         images: ``(N, S, S, 3)`` uint8.
         objects: what stands in them.
-        looked: how many peaks of an image are looked at.
     """
 
-    def __init__(self, cache: FactCache, images: NDArray[np.uint8], objects: Sequence[Objects], looked: int) -> None:
-        self.cache, self.images, self.objects, self.looked = cache, images, objects, looked
+    def __init__(self, cache: FactCache, images: NDArray[np.uint8], objects: Sequence[Objects]) -> None:
+        self.cache, self.images, self.objects = cache, images, objects
 
     def __call__(self, batch: Sequence[int]) -> dict[str, Any]:
         found = self.cache.facts.select(torch.tensor(batch)).to(torch.device("cpu"), torch.float32)
-        peaks = found.numbers[:, : self.looked, :4]
         pixels = torch.from_numpy(np.stack([self.images[at] for at in batch]))
-        targets = look_targets(peaks, [self.objects[at] for at in batch], self.images.shape[1])
-        return {"pixels": pixels, "found": found, "targets": targets}
+        return {"pixels": pixels, "found": found, "objects": [self.objects[at] for at in batch]}
 
 
 class LookModel(BaseModel):  # type: ignore[misc]
@@ -92,10 +90,22 @@ class LookModel(BaseModel):  # type: ignore[misc]
         super().__init__()
         self.look = look
 
-    def forward(self, pixels: Tensor, found: Facts, targets: LookTargets, mode: str = "loss") -> dict[str, Tensor]:
-        """Losses by name, and the mean IoU of what is near an object."""
+    def forward(
+        self, pixels: Tensor, found: Facts, objects: Sequence[Objects], mode: str = "loss"
+    ) -> dict[str, Tensor]:
+        """Losses by name, means over all looks, and the mean IoU of what is near an object at the last one."""
         del mode
-        return look_losses(self.look.see(normalised(pixels), found), targets)
+        shown = normalised(pixels)
+        each: list[dict[str, Tensor]] = []
+        for _ in range(self.look.times):
+            seen = self.look.see(shown, found)
+            each.append(
+                look_losses(seen, look_targets(found.numbers[:, : self.look.looked, :4], objects, len(pixels[0])))
+            )
+            with torch.no_grad():  # the next look begins where this one ended
+                found = self.look.after(seen, found)
+        losses = {name: sum(some.get(name, 0.0) for some in each) / len(each) for name in {**each[0], **each[-1]}}
+        return {**losses, **{name: value for name, value in each[-1].items() if name == "iou"}}
 
 
 def look_losses(seen: Seen, targets: LookTargets) -> dict[str, Tensor]:
@@ -110,8 +120,10 @@ def look_losses(seen: Seen, targets: LookTargets) -> dict[str, Tensor]:
     if not len(edges):
         return {"loss_there": there, "loss_nothing": 0 * (seen.edges.sum() + seen.colour.sum())}
     overlap = iou_loss(edges, wanted)
+    heading = {"loss_heading": 0.5 * colour_loss(seen.heading[near], targets.headings)} if seen.heading.numel() else {}
     return {
         "loss_there": there,
+        **heading,
         "loss_iou": overlap,
         "loss_edges": F.smooth_l1_loss(edges, wanted, beta=0.1),
         "loss_oriented": F.smooth_l1_loss(off, torch.zeros_like(off), beta=0.1),

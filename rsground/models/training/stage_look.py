@@ -22,7 +22,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     if init is None or not holds_model(init):
         raise SuiteError("stage 'look' goes on with a small model: say init = \"a refer or answer recipe\"")
     torch.manual_seed(recipe.seed)
-    model, tokenizer = gone_on_with(replace(recipe, model={**recipe.model, "look": True}), init)
+    model, tokenizer = gone_on_with(replace(recipe, model={"look": 1, **recipe.model}), init)
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache, look=False)
     assert model.look is not None
@@ -30,7 +30,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     train(
         LookModel(model.look),
         range(len(book)),
-        PackLooks(facts, book.images, book.objects, model.look.looked),
+        PackLooks(facts, book.images, book.objects),
         recipe.schedule,
         work,
         seed=recipe.seed,

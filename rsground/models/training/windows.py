@@ -36,7 +36,8 @@ def window_of(
     kept = _areas(inner) >= _LEAST_SHOWN * np.maximum(_areas(boxes), 1e-6)
     scale = np.float32(size / side)
     quads = (objects.quads - np.array([left, top], np.float32)) * scale
-    held = Objects(boxes[kept] * scale, quads[kept], objects.categories[kept], objects.colours[kept], objects.ids[kept])
+    told = (each[kept] for each in (objects.categories, objects.colours, objects.ids, objects.headings))
+    held = Objects(boxes[kept] * scale, quads[kept], *told)
     return np.asarray(seen.resize((size, size), Image.Resampling.BILINEAR)), held
 
 

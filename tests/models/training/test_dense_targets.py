@@ -34,7 +34,7 @@ def some_objects(count: int = 9, seed: int = 0) -> Objects:
     corners = np.array(quads, dtype=np.float32).reshape(-1, 4, 2)
     boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
     numbers = np.arange(count, dtype=np.int64)
-    return Objects(boxes, corners, numbers % 20, numbers % 11, numbers)
+    return Objects(boxes, corners, numbers % 20, numbers % 11, numbers, numbers % 9 - 1)
 
 
 def perfect(objects: Objects) -> Dense:
@@ -125,7 +125,8 @@ def painted() -> tuple[np.ndarray, Objects]:
     image = np.zeros((SIDE, SIDE, 3), np.uint8)
     for number, (x1, y1, x2, y2) in enumerate(boxes.astype(int)):
         image[y1:y2, x1:x2] = number + 1
-    return image, Objects(boxes, objects.quads, objects.categories, objects.colours, objects.ids)
+    told = (objects.categories, objects.colours, objects.ids, objects.headings)
+    return image, Objects(boxes, objects.quads, *told)
 
 
 @pytest.mark.parametrize("attitude", range(8))
@@ -139,6 +140,23 @@ def test_attitudes_turn_pixels_boxes_and_quads_alike(attitude: int) -> None:
     np.testing.assert_allclose(area(told.quads), area(objects.quads), rtol=1e-4)
     low, high = told.quads.min(1), told.quads.max(1)
     np.testing.assert_allclose(np.concatenate([low, high], 1), told.boxes, atol=0.51)  # boxes were rounded
+
+
+@pytest.mark.parametrize("attitude", range(8))
+def test_attitudes_turn_ways_to_point(attitude: int) -> None:
+    """What points away from the middle still does."""
+    angles = np.radians(22.5 + 45 * np.arange(8))
+    centres = SIDE / 2 + 30 * np.stack([np.sin(angles), -np.cos(angles)], -1)
+    boxes = np.concatenate([centres - 3, centres + 3], -1).astype(np.float32)
+    corners = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    numbers, none = np.arange(8), np.full(8, -1)
+    image = np.zeros((SIDE, SIDE, 3), np.uint8)
+    _, told = turned(image, Objects(boxes, corners, numbers, numbers, numbers, numbers), attitude)
+    out = (told.boxes[:, :2] + told.boxes[:, 2:]) / 2 - SIDE / 2
+    pointed = np.degrees(np.arctan2(out[:, 0], -out[:, 1])) % 360 // 45
+    assert told.headings.tolist() == pointed.astype(int).tolist()
+    _, nowhere = turned(image, Objects(boxes, corners, numbers, numbers, numbers, none), attitude)
+    assert nowhere.headings.tolist() == none.tolist()
 
 
 def test_every_attitude_is_undone_by_another_and_none_equals_another() -> None:

@@ -32,10 +32,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarni
 WORDS = tokenizer()
 
 
-def look_of(seed: int = 0) -> Look:
+def look_of(seed: int = 0, times: int = 1, headings: bool = False) -> Look:
     """An untaught look of the size of the tests' towers."""
     torch.manual_seed(seed)
-    look = Look(TowerLMConfig(**TOWER, text_config=TEXT))
+    look = Look(TowerLMConfig(**TOWER, look=times, headings=headings, text_config=TEXT))
     look.begin()
     return look
 
@@ -111,7 +111,7 @@ def three_objects() -> Objects:
     ]
     corners = np.array(quads, dtype=np.float32)
     boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
-    return Objects(boxes, corners, np.array([3, 9, -1]), np.array([2, 5, -1]), np.arange(3))
+    return Objects(boxes, corners, np.array([3, 9, -1]), np.array([2, 5, -1]), np.arange(3), np.array([7, 0, -1]))
 
 
 def test_what_is_taught_is_what_is_there() -> None:
@@ -123,6 +123,7 @@ def test_what_is_taught_is_what_is_there() -> None:
     assert targets.near.tolist() == [[True, True, True, False]]
     assert targets.there.tolist()[0][3] == 0
     assert (targets.categories.tolist(), targets.colours.tolist()) == ([3, 9, -1], [2, 5, -1])
+    assert targets.headings.tolist() == [7, 0, -1]
     middle = (peaks[..., :2] + peaks[..., 2:]) / 2
     edges = torch.cat([middle[0, :3] - targets.boxes[:, :2], targets.boxes[:, 2:] - middle[0, :3]], -1).log()
     oriented = targets.oriented - torch.cat([middle[0, :3], torch.zeros(3, 4)], -1)
@@ -131,19 +132,23 @@ def test_what_is_taught_is_what_is_there() -> None:
     for found, real in zip(numbers[:, 8:16].unflatten(-1, (4, 2)), torch.from_numpy(objects.quads), strict=True):
         assert {tuple(each) for each in found.round().int().tolist()} == {tuple(e) for e in real.int().tolist()}
     whole = [torch.cat([each, each[:1]])[None] for each in (edges, oriented)]
-    category, colour = torch.zeros(1, 4, 20), torch.zeros(1, 4, 11)
+    category, colour, heading = torch.zeros(1, 4, 20), torch.zeros(1, 4, 11), torch.zeros(1, 4, 8)
     for row in range(2):
         category[0, row, targets.categories[row]] = colour[0, row, targets.colours[row]] = 30.0
+        heading[0, row, targets.headings[row]] = 30.0
     there = torch.tensor([[30.0, 30.0, 30.0, -30.0]])
-    losses = look_losses(Seen(middle, *whole, category, colour, there), targets)
+    losses = look_losses(Seen(middle, *whole, category, colour, there, heading), targets)
     assert float(losses["iou"]) == pytest.approx(1, abs=1e-4)
     assert sum(float(value) for name, value in losses.items() if name != "iou") < 1e-3
-    worse = look_losses(Seen(middle, whole[0] + 0.3, whole[1], category, colour, there), targets)
+    worse = look_losses(Seen(middle, whole[0] + 0.3, whole[1], category, colour, there, heading.roll(1, -1)), targets)
     assert float(worse["loss_edges"]) > 0.1
+    assert float(worse["loss_heading"]) > 10
+    untold = look_losses(Seen(middle, *whole, category, colour, there, heading[..., :0]), targets)
+    assert "loss_heading" not in untold
 
 
 def test_images_without_objects_teach_that_nothing_is_there() -> None:
-    none = Objects(*(np.zeros((0, *shape), dtype=np.float32) for shape in ((4,), (4, 2), (), (), ())))
+    none = Objects(*(np.zeros((0, *shape), dtype=np.float32) for shape in ((4,), (4, 2), (), (), (), ())))
     peaks = torch.rand(1, 5, 4)
     targets = look_targets(peaks, [none], 64)
     assert not targets.near.any()
@@ -157,8 +162,9 @@ def scenes(folder: Path, count: int) -> SceneCache:
     return scene_cache(folder / "book", count=count, first=0, seed=0, size=64, workers=1)
 
 
-def test_a_look_learns_where_boxes_end(tmp_path: Path) -> None:
-    """Peaks whose boxes are off by up to a third: they fit better after, and colours are told."""
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_look_learns_where_boxes_end(tmp_path: Path, times: int) -> None:
+    """Peaks whose boxes are off by up to a third: they fit better after, and colours and ways to point are told."""
     book, small = scenes(tmp_path, 8), model(WORDS)
     rng = np.random.default_rng(0)
     with torch.no_grad():
@@ -173,9 +179,9 @@ def test_a_look_learns_where_boxes_end(tmp_path: Path) -> None:
             oriented = torch.tensor([0, 0, float(half.max()) + 0.69, float(half.min()) + 0.69, 0, 1])
             facts.numbers[at, row] = numbers_of(middle, torch.cat([half, half]), oriented, 1.0)
             facts.told[at, row, -1] = 0.5
-    look = look_of()
+    look = look_of(times=times, headings=True)
     taught = LookModel(look)
-    batch = PackLooks(FactCache(facts, torch.empty(0)), book.images, book.objects, look.looked)(range(8))
+    batch = PackLooks(FactCache(facts, torch.empty(0)), book.images, book.objects)(range(8))
     optimizer = torch.optim.AdamW(look.parameters(), 3e-3)
     first = {name: value.item() for name, value in taught(**batch).items()}
     for _ in range(60):
@@ -186,6 +192,52 @@ def test_a_look_learns_where_boxes_end(tmp_path: Path) -> None:
     assert losses["iou"].item() > first["iou"] + 0.1
     assert losses["loss_colour"].item() < 0.5 * first["loss_colour"]
     assert losses["loss_category"].item() < 0.5 * first["loss_category"]
+    assert losses["loss_heading"].item() < 0.7 * first["loss_heading"]
+    told = look(normalised(batch["pixels"]), batch["found"]).told[:, : look.looked]
+    headings = told[..., -9:-1]
+    torch.testing.assert_close(headings.sum(-1), torch.ones(told.shape[:2]))
+    known, right = 0, 0
+    for boxes, ways, objects in zip(batch["found"].numbers[..., :4] * 64, headings, book.objects, strict=True):
+        targets = look_targets(boxes[None, : look.looked] / 64, [objects], 64)
+        ways = ways[targets.near[0]][targets.headings >= 0]
+        known += len(ways)
+        right += int((ways.argmax(-1) == targets.headings[targets.headings >= 0]).sum())
+    assert right > known / 2 > 4, "eight ways to point"
+
+
+def test_two_looks_are_one_after_another() -> None:
+    once, twice = look_of(headings=True), look_of(times=2, headings=True)
+    torch.nn.init.normal_(once.tells.weight, std=0.05)
+    twice.load_state_dict(once.state_dict())
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        found = model(WORDS).first_facts(pixels)
+        after = once(pixels, once(pixels, found))
+        again = twice(pixels, found)
+    for name in ("numbers", "told", "features"):
+        torch.testing.assert_close(getattr(again, name), getattr(after, name))
+    assert not torch.allclose(after.numbers, once(pixels, found).numbers)
+
+
+def test_a_model_that_begins_to_tell_headings_is_otherwise_as_before(tmp_path: Path) -> None:
+    language_setup.save_model(model(WORDS), WORDS, tmp_path / "plain")
+    before, _ = language_setup.resume_from(tmp_path / "plain", look=1)
+    assert before.look is not None
+    torch.nn.init.normal_(before.look.tells.weight, std=0.05)
+    language_setup.save_model(before, WORDS, tmp_path / "looks")
+    after, _ = language_setup.resume_from(tmp_path / "looks", headings=True)
+    language_setup.save_model(after, WORDS, tmp_path / "tells")
+    again, _ = language_setup.resume_from(tmp_path / "tells")
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        old, *new = (each.facts(pixels) for each in (before, after, again))
+        tokens = before.visual(old, torch.zeros(2, dtype=torch.long))
+        for each, found in zip((after, again), new, strict=True):
+            torch.testing.assert_close(found.numbers, old.numbers)
+            torch.testing.assert_close(torch.cat([found.told[..., :-9], found.told[..., -1:]], -1), old.told)
+            torch.testing.assert_close(found.told[:, : each.config.objects, -9:-1].unique(), torch.tensor([1 / 8]))
+            assert not found.told[:, each.config.objects :, -9:-1].any(), "context points nowhere"
+            torch.testing.assert_close(each.visual(found, torch.zeros(2, dtype=torch.long)), tokens)
 
 
 def test_facts_are_kept_before_and_after_the_look(tmp_path: Path) -> None:
@@ -196,6 +248,10 @@ def test_facts_are_kept_before_and_after_the_look(tmp_path: Path) -> None:
     small.eval()
     looked = cached_facts(small, book, {"count": 3}, tmp_path)
     assert len(list(tmp_path.glob("facts-*"))) == 2
+    small.look.times = 2
+    twice = cached_facts(small, book, {"count": 3}, tmp_path)
+    assert not torch.equal(twice.facts.numbers, looked.facts.numbers)
+    small.look.times = 1
     torch.testing.assert_close(cached_facts(small, book, {"count": 3}, tmp_path, look=False).facts, plain.facts)
     with torch.no_grad():
         now = small.facts(normalised(torch.from_numpy(np.array(book.images))))

@@ -28,7 +28,7 @@ def photo() -> Photo:
     boxes = np.array(BOXES, dtype=np.float32)
     quads = boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     none = np.full(3, -1)
-    return Photo(pixels, Objects(boxes, quads, none, none, np.arange(3)), regions, NAMES, "a.jpg")
+    return Photo(pixels, Objects(boxes, quads, none, none, np.arange(3), none), regions, NAMES, "a.jpg")
 
 
 @pytest.mark.parametrize("attitude", range(1, 8))

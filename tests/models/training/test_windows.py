@@ -25,7 +25,7 @@ def painted(seed: int) -> tuple[np.ndarray, Objects]:
     found = np.array(boxes, np.float32)
     corners = found[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
     numbers = np.arange(4)
-    return image, Objects(found, corners, numbers, numbers, numbers)
+    return image, Objects(found, corners, numbers, numbers, numbers, numbers % 8)
 
 
 @pytest.mark.parametrize("seed", range(40))
