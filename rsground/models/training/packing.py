@@ -113,8 +113,8 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
             if lesson.answer and not lesson.forced:
                 labels[row, mark:stop] = (*lesson.answer, end)
             about[row, mark:stop] = _about(lesson)
-            for target, end in zip(lesson.targets, lesson.ends, strict=False):
-                written[row, mark + end : stop] |= shown[row] == target
+            for target, complete in zip(lesson.targets, lesson.ends, strict=False):
+                written[row, mark + complete : stop] |= shown[row] == target
             asks.append((row, mark))
             meant.append(_shows(shown[row], lesson.targets))
             steps.append(_steps(shown[row], lesson.steps))

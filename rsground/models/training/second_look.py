@@ -93,19 +93,19 @@ class LookModel(BaseModel):  # type: ignore[misc]
     def forward(
         self, pixels: Tensor, found: Facts, objects: Sequence[Objects], mode: str = "loss"
     ) -> dict[str, Tensor]:
-        """Losses by name, means over all looks, and the mean IoU of what is near an object at the last one."""
+        """Losses by name, and the mean IoU of what is near an object; means over all looks."""
         del mode
-        shown = normalised(pixels)
+        shown, side = normalised(pixels), pixels.shape[1]
         each: list[dict[str, Tensor]] = []
         for _ in range(self.look.times):
             seen = self.look.see(shown, found)
-            each.append(
-                look_losses(seen, look_targets(found.numbers[:, : self.look.looked, :4], objects, len(pixels[0])))
-            )
+            targets = look_targets(found.numbers[:, : self.look.looked, :4], objects, side)
+            each.append(look_losses(seen, targets))
             with torch.no_grad():  # the next look begins where this one ended
                 found = self.look.after(seen, found)
-        losses = {name: sum(some.get(name, 0.0) for some in each) / len(each) for name in {**each[0], **each[-1]}}
-        return {**losses, **{name: value for name, value in each[-1].items() if name == "iou"}}
+        names = dict.fromkeys(name for losses in each for name in losses)
+        told = {name: [losses[name] for losses in each if name in losses] for name in names}
+        return {name: torch.stack(some).sum() / len(each) for name, some in told.items()}
 
 
 def look_losses(seen: Seen, targets: LookTargets) -> dict[str, Tensor]:

@@ -155,6 +155,9 @@ def test_what_the_words_of_an_answer_lead_to() -> None:
     given = [Lesson((8, 3), tuple(range(20, 20 + length)), targets, ends) for targets, ends, length in answers]
     packed = pack([given], [torch.tensor([4, -1])], 2, WORDS.eos_token_id)
     found = [packed.about[0][packed.segment[0] == number].tolist() for number in range(len(given))]
+    for number, lesson in enumerate(given[:-1]):
+        asked = packed.labels[0][packed.segment[0] == number]
+        assert asked[asked >= 0].tolist() == [*lesson.answer, WORDS.eos_token_id], "every answer ends"
     one, three, unknown, none, pointed = found
     assert one == [-1, 4, 4, 4, -2]
     assert three == [-1, 4, 4, 9, 9, 9, 2, -2]
