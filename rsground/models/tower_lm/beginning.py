@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rsground.models.tower_lm.config import DIRECTIONS
 from rsground.models.tower_lm.facts import code
 from rsground.models.tower_lm.modeling import TowerLM
 
 _NUMBERS, _PLACES, _TOLD = 0.25, 0.5, 0.4
+_WAYS = ("up", "right", "right", "down", "down", "left", "left", "up")
+"""What each of the directions is called, clockwise."""
 
 Spell = Callable[[str], Sequence[int]]
 
@@ -39,12 +40,17 @@ def begin(model: TowerLM, spell: Spell) -> None:
 
 
 @torch.no_grad()
-def begin_headings(model: TowerLM) -> None:
-    """From here on the second look tells ways to point, all alike at first, and nothing is made of them yet."""
+def begin_headings(model: TowerLM, spell: Spell) -> None:
+    """From here on the second look tells ways to point, all alike at first, in the direction of their words.
+
+    Args:
+        model: one that was taught without.
+        spell: text → token ids.
+    """
     model.config.headings = True
-    told = model.visual.told.weight
-    unknown = told.new_zeros(len(told), DIRECTIONS)
-    model.visual.told.weight = nn.Parameter(torch.cat([told[:, :-1], unknown, told[:, -1:]], 1))
+    told, table = model.visual.told.weight, model.get_input_embeddings().weight
+    words = [_told(table, [*spell(f" {name}")]) for name in _WAYS]
+    model.visual.told.weight = nn.Parameter(torch.cat([told[:, :-1], torch.stack(words, 1), told[:, -1:]], 1))
     model.visual.told.in_features = model.config.told
     if model.look is not None:
         model.look.begin_headings()
@@ -65,6 +71,10 @@ def _begin_words(model: TowerLM, spell: Spell) -> None:
     """An object's class and colour are told in the direction of their words, one and many."""
     table: Any = model.get_input_embeddings().weight
     for column, name in enumerate((*model.config.categories, *model.config.colours)):
-        ids = [*spell(f" {name}"), *spell(f" {name}s")]
-        word = table[ids].mean(0)
-        model.visual.told.weight[:, column] = word / word.std() * _TOLD
+        model.visual.told.weight[:, column] = _told(table, [*spell(f" {name}"), *spell(f" {name}s")])
+
+
+def _told(table: Tensor, ids: Sequence[int]) -> Tensor:
+    """Direction and size in which is told what words say."""
+    word: Tensor = table[ids].mean(0)
+    return word / word.std() * _TOLD

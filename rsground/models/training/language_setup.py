@@ -14,8 +14,8 @@ from rsground.contracts import Head
 from rsground.errors import CheckpointError
 from rsground.models.state import load_state
 from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
+from rsground.models.tower_lm.beginning import Spell, begin_headings
 from rsground.models.tower_lm.beginning import begin as begin_language
-from rsground.models.tower_lm.beginning import begin_headings
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import MEAN, STD
 from rsground.models.training.language import LanguageModel, PackLessons
@@ -78,9 +78,13 @@ def begin(
     config.numbers = list(number_ids(tokenizer).values())
     config.update({key: text[key] for key in LATER if key in text})
     model = TowerLM(config)
-    begin_language(model, lambda text: tokenizer(text, add_special_tokens=False)["input_ids"])
+    begin_language(model, _spell(tokenizer))
     load_state(model.tower, tower)
     return model, tokenizer
+
+
+def _spell(tokenizer: Any) -> Spell:
+    return lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tuple[TowerLM, Any]:
@@ -99,6 +103,7 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
         raise CheckpointError("holds neither a model nor a system with one", folder)
     former = TowerLMConfig.from_pretrained(home)
     headings = changes.pop("headings", former.headings)
+    tokenizer = AutoTokenizer.from_pretrained(home)
     model = TowerLM.from_pretrained(home, dtype=torch.float32, **changes)
     if model.judge is not None and not former.judge_layers:
         model.judge.begin()
@@ -111,12 +116,12 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
     if model.look is not None and not former.look:
         model.look.begin()
     if headings and not former.headings:
-        begin_headings(model)
+        begin_headings(model, _spell(tokenizer))
     if model.ledger is not None and not former.ledger:
         model.ledger.begin()
     if tower is not None:
         load_state(model.tower, tower)
-    return model, AutoTokenizer.from_pretrained(home)
+    return model, tokenizer
 
 
 def gone_on_with(recipe: Recipe, init: Path) -> tuple[TowerLM, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,7 @@ class Chances:
         room: most tokens of all lessons of an image together; what does not fit is left for another time.
         write: whether answers are taught; otherwise only pointing.
         related: how much likelier a question that starts from something is drawn than one that does not.
+        favoured: how much likelier one is drawn whose expression contains a word, by word.
     """
 
     each: int = 12
@@ -87,6 +88,7 @@ class Chances:
     room: int = 1000
     write: bool = True
     related: float = 1.0
+    favoured: Mapping[str, float] = field(default_factory=dict)
 
 
 class SceneLessons:
@@ -124,16 +126,18 @@ class SceneLessons:
         number = int(self.rng.integers(len(self.heads)))
         samples = self.scenes.samples(at, Task.HBB)
         told, steps = self.scenes.expressions[at], self.scenes.steps[at]
-        picked = self._picked(steps)
+        picked = self._picked(steps, [text for text, _ in told])
         lessons = [replace(self._lesson(number, samples[each], told[each][1]), steps=steps[each]) for each in picked]
         short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
         used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
         return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]
 
-    def _picked(self, steps: Sequence[Steps | None]) -> list[int]:
+    def _picked(self, steps: Sequence[Steps | None], expressions: Sequence[str]) -> list[int]:
         """Which questions are asked, in random order (Efraimidis and Spirakis, 2006: the largest u^(1/weight))."""
-        weights = [self.chances.related if len(each or ()) > 1 else 1.0 for each in steps]
-        keys = np.log(self.rng.random(len(steps))) / np.array(weights)
+        weights = np.array([self.chances.related if len(each or ()) > 1 else 1.0 for each in steps])
+        for word, more in self.chances.favoured.items():
+            weights[[word in text.split() for text in expressions]] *= more
+        keys = np.log(self.rng.random(len(steps))) / weights
         picked: list[int] = np.argsort(-keys)[: self.chances.each].tolist()
         return picked
 

@@ -36,7 +36,10 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     facts = [cached_facts(model, some, table, cache) for some, table in zip((book, other), tables, strict=True)]
     speller = Speller(tokenizer)
     chances = Chances(
-        each=int(recipe.options.get("each", 20)), write=False, related=float(recipe.options.get("related", 1.0))
+        each=int(recipe.options.get("each", 20)),
+        write=False,
+        related=float(recipe.options.get("related", 1.0)),
+        favoured=recipe.options.get("favoured", {}),
     )
     makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]
     language = LanguageModel(model)

@@ -237,6 +237,13 @@ def test_a_model_that_begins_to_tell_headings_is_otherwise_as_before(tmp_path: P
             torch.testing.assert_close(torch.cat([found.told[..., :-9], found.told[..., -1:]], -1), old.told)
             torch.testing.assert_close(found.told[:, : each.config.objects, -9:-1].unique(), torch.tensor([1 / 8]))
             assert not found.told[:, each.config.objects :, -9:-1].any(), "context points nowhere"
+            told = each.visual.told.weight
+            torch.testing.assert_close(torch.cat([told[:, :-9], told[:, -1:]], 1), before.visual.told.weight)
+            right, left = told[:, -8], told[:, -3]
+            word = each.get_input_embeddings().weight[WORDS(" right", add_special_tokens=False)["input_ids"]].mean(0)
+            torch.testing.assert_close(right, word / word.std() * 0.4)
+            assert not torch.equal(right, left)
+            each.visual.told.weight = torch.nn.Parameter(told.clone().index_fill(1, torch.arange(31, 39), 0.0))
             torch.testing.assert_close(each.visual(found, torch.zeros(2, dtype=torch.long)), tokens)
 
 
