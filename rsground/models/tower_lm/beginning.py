@@ -48,7 +48,8 @@ def begin_headings(model: TowerLM, spell: Spell) -> None:
         spell: text → token ids.
     """
     model.config.headings = True
-    told, table = model.visual.told.weight, model.get_input_embeddings().weight
+    told = model.visual.told.weight
+    table: Any = model.get_input_embeddings().weight
     words = [_told(table, [*spell(f" {name}")]) for name in _WAYS]
     model.visual.told.weight = nn.Parameter(torch.cat([told[:, :-1], torch.stack(words, 1), told[:, -1:]], 1))
     model.visual.told.in_features = model.config.told
