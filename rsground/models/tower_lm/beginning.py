@@ -46,15 +46,19 @@ def begin_headings(model: TowerLM, spell: Spell) -> None:
     Args:
         model: one that was taught without.
         spell: text → token ids.
+
+    Raises:
+        ValueError: the model takes no second look.
     """
+    if model.look is None:
+        raise ValueError("which way objects point is told by a second look, and the model takes none: say look = 1")
     model.config.headings = True
     told = model.visual.told.weight
     table: Any = model.get_input_embeddings().weight
     words = [_told(table, [*spell(f" {name}")]) for name in _WAYS]
     model.visual.told.weight = nn.Parameter(torch.cat([told[:, :-1], torch.stack(words, 1), told[:, -1:]], 1))
     model.visual.told.in_features = model.config.told
-    if model.look is not None:
-        model.look.begin_headings()
+    model.look.begin_headings()
 
 
 def _begin_numbers(model: TowerLM, spell: Spell) -> None:

@@ -72,6 +72,9 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
             starts from, and so on, see :mod:`rsground.models.tower_lm.asking`.
         ledger: whether the :class:`rsground.models.tower_lm.ledger.Ledger` keeps which objects an answer has written.
         numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
+
+    Raises:
+        ValueError: headings are to be told without a second look.
     """
 
     model_type = "rsground_tower_lm"
@@ -107,6 +110,8 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.image_size, self.fpn_width, self.dense_width = image_size, fpn_width, dense_width
         self.objects, self.grid, self.code_width = objects, grid, code_width
         self.categories, self.colours = list(categories), list(colours)
+        if headings and not look:
+            raise ValueError("which way objects point is told by a second look: headings needs look >= 1, got look=0")
         self.look, self.headings = int(look), headings
         self.image_token_index, self.answer_token_index = image_token_index, answer_token_index
         self.judge_width, self.judge_layers = judge_width, judge_layers

@@ -219,6 +219,14 @@ def test_two_looks_are_one_after_another() -> None:
     assert not torch.allclose(after.numbers, once(pixels, found).numbers)
 
 
+def test_headings_need_a_look(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="needs look >= 1"):
+        TowerLMConfig(headings=True)
+    language_setup.save_model(model(WORDS), WORDS, tmp_path / "plain")
+    with pytest.raises(ValueError, match="the model takes none"):
+        language_setup.resume_from(tmp_path / "plain", headings=True)
+
+
 def test_a_model_that_begins_to_tell_headings_is_otherwise_as_before(tmp_path: Path) -> None:
     language_setup.save_model(model(WORDS), WORDS, tmp_path / "plain")
     before, _ = language_setup.resume_from(tmp_path / "plain", look=1)
