@@ -115,6 +115,7 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         """As other image-and-text models of transformers; ``pixel_values`` ``(images, 3, S, S)`` row by row."""
         kept: tuple[Tensor, Tensor] | None = None
         clear: Tensor | None = None
+        real = attention_mask
         if inputs_embeds is None and input_ids is not None:
             if pixel_values is None:
                 inputs_embeds = self.get_input_embeddings()(input_ids)
@@ -140,6 +141,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         written = None
         if self.ledger is not None:
             answering = self._answering(memory, every, input_ids)
+            if real is not None and real.dim() == 2:  # what fills the gaps of shorter rows completes nothing
+                answering = answering & real[:, -states.shape[1] :].bool()
             written, numbers = self.ledger.follow(states, every, answering, partial(self._weights, every))
             memory = replace(memory, numbers=memory.numbers + numbers)
         memory.into(cache, layers)

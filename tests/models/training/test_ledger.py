@@ -180,6 +180,30 @@ def test_an_answer_word_by_word_equals_the_whole() -> None:
 
 
 @torch.no_grad()
+def test_gaps_in_front_of_a_shorter_rows_words_complete_nothing() -> None:
+    """Rows go on by different numbers of words at once; what fills the shorter ones is no word of theirs."""
+    small = model(WORDS, ledger=True)
+    assert small.ledger is not None
+    small.pointer.bias.fill_(2.0)
+    small.ledger.heeds.bias.fill_(9.0)
+    images = np.random.default_rng(2).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
+    inputs = processor_of(small, WORDS)(text="<image>all ships<answer>[12, 40", images=[images[0]], return_tensors="pt")
+    length, answer = inputs["input_ids"].shape[1], torch.tensor([[7, 9, 11]])
+
+    def said(gap: int) -> torch.Tensor:
+        cache = small(**inputs, use_cache=True).past_key_values
+        ids = torch.cat([torch.zeros(1, gap, dtype=torch.long), answer], 1)
+        mask = torch.cat([inputs["attention_mask"], torch.tensor([[0] * gap + [1] * 3])], 1)
+        places = (torch.arange(gap + 3) - gap).clamp(min=0)[None] + length
+        step = small(input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True)
+        return step.logits[0, gap:]
+
+    for sign in (1, -1):  # one of them has the filling complete an object
+        small.ledger.completes.weight.mul_(sign)
+        torch.testing.assert_close(said(gap=4), said(gap=0), rtol=1e-4, atol=2e-3)
+
+
+@torch.no_grad()
 def test_lessons_say_what_is_written_and_what_completes_it() -> None:
     small = model(WORDS, ledger=True)
     assert small.ledger is not None
