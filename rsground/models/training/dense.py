@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,7 @@ def turned(image: NDArray[np.uint8], objects: Objects, attitude: int) -> tuple[N
         corners = np.stack([side - corners[..., 1], corners[..., 0]], -1)
     boxes = np.concatenate([corners[:, :2].min(1), corners[:, :2].max(1)], 1).astype(np.float32)
     headings = np.where(headings >= 0, (headings + attitude % 4 * DIRECTIONS // 4) % DIRECTIONS, -1)
-    quads = corners[:, 2:].astype(np.float32)
-    kept = Objects(boxes, quads, objects.categories, objects.colours, objects.ids, headings)
+    kept = replace(objects, boxes=boxes, quads=corners[:, 2:].astype(np.float32), headings=headings)
     return np.ascontiguousarray(image), kept
 
 

@@ -97,12 +97,14 @@ class LookModel(BaseModel):  # type: ignore[misc]
         del mode
         shown, side = normalised(pixels), pixels.shape[1]
         each: list[dict[str, Tensor]] = []
+        seen: Seen | None = None
         for _ in range(self.look.times):
+            if seen is not None:  # a look begins where the one before ended
+                with torch.no_grad():
+                    found = self.look.after(seen, found)
             seen = self.look.see(shown, found)
             targets = look_targets(found.numbers[:, : self.look.looked, :4], objects, side)
             each.append(look_losses(seen, targets))
-            with torch.no_grad():  # the next look begins where this one ended
-                found = self.look.after(seen, found)
         names = dict.fromkeys(name for losses in each for name in losses)
         told = {name: [losses[name] for losses in each if name in losses] for name in names}
         return {name: torch.stack(some).sum() / len(each) for name, some in told.items()}
