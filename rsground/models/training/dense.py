@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from rsground.models.tower_lm.config import DIRECTIONS
+from rsground.models.tower_lm.config import CATEGORIES, DIRECTIONS
 from rsground.models.tower_lm.tower import Dense, Tower
 from rsground.models.training.dense_targets import DenseTargets, dense_targets
 from rsground.models.training.objects import Objects
@@ -33,6 +33,8 @@ class TurnedImages(TorchDataset[tuple[NDArray[np.uint8], Objects]]):
         seed: of the chances.
         size: side of what is shown, pixels; None for the images' own.
         least: least side of a window, as a share of the image's; 1 shows whole images.
+        often: the share of images up to which a class is rare, and images of it are shown more than once: see
+            :func:`shown_often`.
     """
 
     def __init__(
@@ -43,19 +45,34 @@ class TurnedImages(TorchDataset[tuple[NDArray[np.uint8], Objects]]):
         *,
         size: int | None = None,
         least: float = 1.0,
+        often: float = 0.0,
     ) -> None:
         self.images, self.objects, self.least = images, objects, least
         self.size = images.shape[1] if size is None else size
         self.rng = np.random.default_rng(seed)
+        self.order = shown_often(objects, often, seed)
 
     def __len__(self) -> int:
-        return len(self.objects)
+        return len(self.order)
 
     def __getitem__(self, at: int) -> tuple[NDArray[np.uint8], Objects]:
-        image, objects = self.images[at], self.objects[at]
+        image, objects = self.images[self.order[at]], self.objects[self.order[at]]
         if self.least < 1 or self.size != image.shape[0]:
             image, objects = window_of(image, objects, self.size, self.least, self.rng)
         return turned(image, objects, int(self.rng.integers(8)))
+
+
+def shown_often(images: Sequence[Objects], often: float, seed: int = 0) -> NDArray[np.int64]:
+    """Indices of all images, those with rare classes several times (LVIS, "repeat factor sampling").
+
+    An image comes ``max(1, sqrt(often / share))`` times, where ``share`` of the images hold the rarest class it holds;
+    what is left of a whole number decides by chance. ``often = 0`` names every image once.
+    """
+    held = [np.unique(objects.categories[objects.categories >= 0]) for objects in images]
+    shares = np.bincount(np.concatenate([*held, np.empty(0, np.int64)]), minlength=len(CATEGORIES)) / max(len(held), 1)
+    times = np.sqrt([max(1.0, often / shares[each].min()) if len(each) else 1.0 for each in held])
+    whole = np.floor(times + np.random.default_rng(seed).random(len(times))).astype(np.int64)
+    return np.repeat(np.arange(len(held)), whole)
 
 
 def turned(image: NDArray[np.uint8], objects: Objects, attitude: int) -> tuple[NDArray[np.uint8], Objects]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, is_main_process
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from rsground.models.tower_lm.facts import Facts, intersections
 from rsground.models.tower_lm.look import Look
 from rsground.models.training.dense import normalised
 from rsground.models.training.objects import Objects
-from rsground.models.training.processes import main_first
+from rsground.models.training.processes import shares
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 
@@ -72,13 +74,13 @@ def cached_facts(
     """
     digest = hashlib.blake2b(json.dumps(dict(data), sort_keys=True).encode(), digest_size=6)
     _add(digest, model.tower)
-    first = main_first(lambda: _kept(cache, digest, len(book), lambda: _first(model, book)))
+    first = _kept(cache / f"facts-{digest.hexdigest()}.safetensors", len(book), partial(_first, model, book))
     second = model.look
     if second is None or not look:
         return first
     _add(digest, second)
     digest.update(bytes([second.times]))
-    return main_first(lambda: _kept(cache, digest, len(book), lambda: _again(second, first, book)))
+    return _kept(cache / f"facts-{digest.hexdigest()}.safetensors", len(book), partial(_again, second, first, book))
 
 
 def _add(digest: hashlib.blake2b, part: nn.Module) -> None:
@@ -86,49 +88,77 @@ def _add(digest: hashlib.blake2b, part: nn.Module) -> None:
         digest.update(parameter.numpy().tobytes())
 
 
-def _kept(cache: Path, digest: hashlib.blake2b, count: int, make: Callable[[], FactCache]) -> FactCache:
-    file = cache / f"facts-{digest.hexdigest()}.safetensors"
+def _kept(file: Path, count: int, make: Callable[[range], FactCache]) -> FactCache:
+    """What the file keeps of ``count`` images; where it does not, each process makes its share and the main one joins.
+
+    Processes that share no disk each make all of them.
+    """
     kept = FactCache.read(file)
+    barrier()  # all have looked before any writes
+    if kept is not None and len(kept.shows) == count:
+        return kept
+    rank, ranges = shares(count)
+    if 1 < len(ranges) <= count:
+        parts = [file.with_suffix(f".{each}.part") for each in range(len(ranges))]
+        make(ranges[rank]).write(parts[rank])
+        barrier()
+        if is_main_process():
+            _joined([FactCache.read(part) or make(each) for part, each in zip(parts, ranges, strict=True)]).write(file)
+        barrier()
+        parts[rank].unlink(missing_ok=True)
+        kept = FactCache.read(file)
     if kept is None or len(kept.shows) != count:
-        kept = make()
+        kept = make(range(count))
         kept.write(file)
     return kept
 
 
-def _first(model: TowerLM, book: SceneCache | ReferBook) -> FactCache:
-    """Run the tower over all images."""
+def _joined(parts: Sequence[FactCache]) -> FactCache:
+    return FactCache(_all([part.facts for part in parts]), torch.cat([part.shows for part in parts]))
+
+
+def _all(facts: Sequence[Facts]) -> Facts:
+    return Facts(*(torch.cat(each) for each in zip(*map(_parts, facts), strict=True)))
+
+
+def _parts(facts: Facts) -> tuple[Tensor, Tensor, Tensor]:
+    return facts.numbers, facts.told, facts.features
+
+
+def _first(model: TowerLM, book: SceneCache | ReferBook, which: range) -> FactCache:
+    """Run the tower over some of the images."""
     model.train(False)
-    return _made(book, "looking at the images", lambda pixels, rows: model.first_facts(pixels), model.config.objects)
+    objects = model.config.objects
+    return _made(book, which, "looking at the images", lambda pixels, rows: model.first_facts(pixels), objects)
 
 
-def _again(look: Look, first: FactCache, book: SceneCache | ReferBook) -> FactCache:
-    """Look at the peaks of all images again."""
+def _again(look: Look, first: FactCache, book: SceneCache | ReferBook, which: range) -> FactCache:
+    """Look at the peaks of some of the images again."""
     look.train(False)
 
     def facts(pixels: Tensor, rows: Tensor) -> Facts:
         found: Facts = look(pixels, first.facts.select(rows).to(torch.device("cpu"), torch.float32))
         return found
 
-    return _made(book, "looking at the peaks", facts, look.objects)
+    return _made(book, which, "looking at the peaks", facts, look.objects)
 
 
 @torch.no_grad()
-def _made(book: SceneCache | ReferBook, what: str, facts: Callable[[Tensor, Tensor], Facts], objects: int) -> FactCache:
+def _made(
+    book: SceneCache | ReferBook, which: range, what: str, facts: Callable[[Tensor, Tensor], Facts], objects: int
+) -> FactCache:
     found: list[Facts] = []
-    for at in track(range(0, len(book), _BATCH), what):
-        pixels = normalised(torch.from_numpy(np.array(book.images[at : at + _BATCH])))
-        seen = facts(pixels.to(memory_format=torch.channels_last), torch.arange(at, at + len(pixels)))
+    for at in track(range(which.start, which.stop, _BATCH), what, disable=not is_main_process()):
+        rows = range(at, min(at + _BATCH, which.stop))
+        pixels = normalised(torch.from_numpy(np.array(book.images[rows.start : rows.stop])))
+        seen = facts(pixels.to(memory_format=torch.channels_last), torch.arange(rows.start, rows.stop))
         found.append(seen.to(torch.device("cpu"), torch.float16))
-    numbers, told, features = (torch.cat(each) for each in zip(*map(_parts, found), strict=True))
-    side = book.images.shape[1]
-    shows = [shown(numbers[at, :, :4].float() * side, each) for at, each in enumerate(book.objects)]
+    together, side = _all(found), book.images.shape[1]
+    boxes = together.numbers[..., :4]
+    shows = [shown(boxes[at - which.start].float() * side, book.objects[at]) for at in which]
     for each in shows:
         each[objects:] = -1
-    return FactCache(Facts(numbers, told, features), torch.stack(shows))
-
-
-def _parts(facts: Facts) -> tuple[Tensor, Tensor, Tensor]:
-    return facts.numbers, facts.told, facts.features
+    return FactCache(together, torch.stack(shows))
 
 
 def shown(boxes: Tensor, objects: Objects) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_dist_info, is_main_process
 
 T = TypeVar("T")
 
@@ -18,6 +18,12 @@ def main_first(make: Callable[[], T]) -> T:
     made = make()
     barrier()
     return made
+
+
+def shares(count: int) -> tuple[int, list[range]]:
+    """Which process this is, and the range of ``count`` things that each one sees to, as even as can be."""
+    rank, world = get_dist_info()
+    return rank, [range(count * each // world, count * (each + 1) // world) for each in range(world)]
 
 
 def main_only(write: Callable[[], object]) -> None:

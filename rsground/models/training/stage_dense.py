@@ -33,6 +33,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
             recipe.seed,
             size=config.image_size,
             least=float(recipe.options.get("window", 1.0)),
+            often=float(recipe.options.get("often", 0.0)),
         ),
         collate,
         recipe.schedule,

@@ -26,6 +26,7 @@ from rsground.models.training.recipe import read_recipe
 from rsground.models.training.running import run_recipe
 from rsground.models.training.scene_cache import SceneCache, scene_cache
 from rsground.models.training.second_look import LookModel, PackLooks, look_losses, look_targets
+from rsground.models.training.sources import picture_book
 from rsground.models.training.ways import Ways, training_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
@@ -305,6 +306,19 @@ def test_two_processes_teach_one_look(tmp_path: Path) -> None:
         *("--launcher", "pytorch", "--device", "cpu"),
     )
     assert said.count("drawing scenes") <= 1
+    (kept,) = (tmp_path / "runs" / "cache").glob("facts-*")
+    shared_out = FactCache.read(kept)
+    assert shared_out is not None
+    read = read_recipe(recipe)
+    book = picture_book(read.data, tmp_path / "runs" / "cache")
+    begun, _ = language_setup.resume_from(tmp_path / "begun")
+    alone = cached_facts(begun, book, read.data, tmp_path / "alone", look=False)
+    assert len(book) > 2
+    assert torch.equal(shared_out.shows, alone.shows)
+    for name in ("numbers", "told", "features"):
+        torch.testing.assert_close(
+            getattr(shared_out.facts, name), getattr(alone.facts, name), atol=2e-3, rtol=2e-3, msg=name
+        )
     after, _ = language_setup.resume_from(tmp_path / "runs" / "look" / "out")
     assert after.look is not None
     assert after.look.tells.weight.abs().sum() > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rsground.models.training.dense import TurnedImages
+from rsground.models.training.dense import TurnedImages, shown_often
 from rsground.models.training.objects import Objects
 from rsground.models.training.windows import window_of
 
@@ -67,3 +67,30 @@ def test_shown_whole_and_at_their_own_size_images_stay_as_they_are() -> None:
     assert len(seen) == 8
     smaller = TurnedImages(image[None], [objects], 3, size=64)
     assert {smaller[0][0].shape for _ in range(5)} == {(64, 64, 3)}
+
+
+def of_classes(*categories: int) -> Objects:
+    """Objects of those classes."""
+    count = len(categories)
+    places = np.zeros((count, 4), np.float32), np.zeros((count, 4, 2), np.float32)
+    return Objects(*places, np.array(categories, np.int64), *(np.full(count, -1) for _ in range(3)))
+
+
+def test_images_of_rare_classes_are_shown_more_often() -> None:
+    """Class 1 is in one of 100 images: at ``often = 0.04`` that image comes sqrt(4) times, the others once."""
+    images = [of_classes(0, 0), *[of_classes(0)] * 97, of_classes(0, 1, 1), of_classes(-1)]
+    assert shown_often(images, 0.04).tolist() == [*range(98), 98, 98, 99]
+    assert shown_often(images, 0.0).tolist() == list(range(100))
+    counts = [int((shown_often(images, 0.0225, seed) == 98).sum()) for seed in range(400)]
+    assert set(counts) == {1, 2}
+    assert 1.4 < np.mean(counts) < 1.6, "sqrt(2.25) = 1.5: half a time by chance"
+    assert shown_often([of_classes(), of_classes()], 0.5).tolist() == [0, 1]
+
+
+def test_an_image_shown_twice_is_twice_in_the_row() -> None:
+    pictures = [painted(seed) for seed in (0, 1)]
+    objects = [of_classes(0), of_classes(0, 1)]
+    shown = TurnedImages(np.stack([image for image, _ in pictures]), objects, 3, often=2.0)
+    assert shown.order.tolist() == [0, 1, 1] or shown.order.tolist() == [0, 0, 1, 1]
+    assert len(shown) == len(shown.order)
+    assert [len(shown[at][1]) for at in range(len(shown))] == [len(objects[at]) for at in shown.order]
