@@ -74,6 +74,7 @@ def test_words_without_an_image_point_at_nothing() -> None:
         torch.rand(1, 4, NUMBERS),
         torch.zeros(1, 4).bool(),
         torch.zeros(1, 4),
+        torch.zeros(1, 4, 2),
     )
     words = torch.randn(1, 2, HIDDEN)
     states, weights = made(words, torch.randn(1, 2, 4), memory)
@@ -89,17 +90,19 @@ def test_memory_goes_through_the_cache_column_by_column() -> None:
         torch.rand(2, 6, NUMBERS),
         torch.rand(2, 6) > 0.5,
         torch.randn(2, 6),
+        torch.rand(2, 6, 2),
     )
     cache = DynamicCache()
     names = [field.name for field in fields(whole)]
     first, second = (Memory(*(getattr(whole, name)[:, a:b] for name in names)) for a, b in ((0, 4), (4, 6)))
-    assert first.after(None, 2) is first
-    assert first.after(cache, 2) is first
+    assert Memory.kept(None, 2) is None
+    assert Memory.kept(cache, 2) is None
+    assert first.after(None) is first
     first.into(None, 2)
     first.into(cache, 2)
-    found = second.after(cache, 2)
+    found = second.after(Memory.kept(cache, 2))
     second.into(cache, 2)
     for name in names:
         torch.testing.assert_close(getattr(found, name), getattr(whole, name))
-    later = Memory(*(getattr(whole, name)[:, :0] for name in names)).after(cache, 2)
+    later = Memory(*(getattr(whole, name)[:, :0] for name in names)).after(Memory.kept(cache, 2))
     torch.testing.assert_close(later.numbers, whole.numbers)

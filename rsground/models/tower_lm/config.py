@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import CONFIG_MAPPING, LlamaConfig, PretrainedConfig, ResNetConfig
@@ -71,10 +71,11 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_starts: how many times the judge, measuring, asks the pointer what a question starts from, what that
             starts from, and so on, see :mod:`rsground.models.tower_lm.asking`.
         ledger: whether the :class:`rsground.models.tower_lm.ledger.Ledger` keeps which objects an answer has written.
+        cursor: what tokens write of mask grids, see :class:`rsground.models.tower_lm.cursor.Cursor`; empty for none.
         numbers: token ids of the numbers 0 to 1000, which are copied from what is pointed at; empty where none are.
 
     Raises:
-        ValueError: headings are to be told without a second look.
+        ValueError: headings are to be told without a second look, or a cursor is to be without a judge.
     """
 
     model_type = "rsground_tower_lm"
@@ -102,6 +103,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_measures: bool = False,
         judge_starts: int = 0,
         ledger: bool = False,
+        cursor: Mapping[str, Sequence[Any]] | None = None,
         numbers: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
@@ -119,6 +121,11 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         self.judge_measures = judge_measures
         self.judge_starts = judge_starts
         self.ledger = ledger
+        if cursor and not judge_layers:
+            raise ValueError(
+                "a cursor tells what the judge has settled: it needs judge_layers >= 1, got judge_layers=0"
+            )
+        self.cursor = dict(cursor or {})
         self.numbers = list(numbers)
         kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)
         super().__init__(**kwargs)

@@ -15,6 +15,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rsground.models.tower_lm.asking import asked_alone
 from rsground.models.tower_lm.config import TowerLMConfig
+from rsground.models.tower_lm.cursor import Cursor
 from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
 from rsground.models.tower_lm.judge import Judge, Verdict
 from rsground.models.tower_lm.ledger import Ledger
@@ -48,6 +49,7 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         skills = (config.judge_compares, config.judge_measures)
         self.judge = Judge(*sizes, *skills, starts=config.judge_starts) if judged else None
         self.ledger = Ledger(text.hidden_size) if config.ledger else None
+        self.cursor = Cursor(text.hidden_size, config.code_width, config.cursor) if config.cursor else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
         nn.init.zeros_(self.recall.brings.weight)
@@ -58,6 +60,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
             self.judge.begin()
         if self.ledger is not None:
             self.ledger.begin()
+        if self.cursor is not None:
+            self.cursor.begin(self.visual.numbers.weight)
 
     def get_input_embeddings(self) -> nn.Module:
         """The token table."""
@@ -116,6 +120,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         kept: tuple[Tensor, Tensor] | None = None
         clear: Tensor | None = None
         real = attention_mask
+        layers = self.config.text_config.num_hidden_layers
+        before = Memory.kept(past_key_values, layers)
         if inputs_embeds is None and input_ids is not None:
             if pixel_values is None:
                 inputs_embeds = self.get_input_embeddings()(input_ids)
@@ -124,23 +130,29 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
                 given = self._begun(input_ids, found, attention_mask, position_ids)
                 inputs_embeds, attention_mask, position_ids, kept, clear = given
         assert inputs_embeds is not None, "the model needs input_ids or inputs_embeds"
-        output = self.language_model.model(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            use_cache=use_cache,
-            **kwargs,
-        )
+        run = partial(self.language_model.model, attention_mask=attention_mask, position_ids=position_ids, **kwargs)
+        answering = self._answering(input_ids, inputs_embeds, before)
+        cells = inputs_embeds.new_zeros(*inputs_embeds.shape[:2], 2)
+        if self.cursor is not None and input_ids is not None:
+            cells = self.cursor.follow(input_ids, answering, None if before is None else before.cells[:, -1])
+            known = before
+            if before is None and kept is not None and clear is not None and cells.any():
+                states = run(inputs_embeds=inputs_embeds, use_cache=False).last_hidden_state
+                known = self.remembered(states, inputs_embeds, *kept)
+                known = replace(known, settled=self._settled(states, known, clear, input_ids))
+            if known is not None:
+                meant = (known.shown & (known.settled > 0))[:, None]
+                inputs_embeds = inputs_embeds + self.cursor(cells, known.numbers, meant)
+        output = run(inputs_embeds=inputs_embeds, past_key_values=past_key_values, use_cache=use_cache)
         states = output.last_hidden_state
         memory = self.remembered(states, inputs_embeds, *(kept or self._nothing(inputs_embeds)))
+        memory = replace(memory, cells=cells)
         if self.judge is not None and clear is not None and input_ids is not None:
             memory = replace(memory, settled=self._settled(states, memory, clear, input_ids))
-        cache, layers = output.past_key_values, self.config.text_config.num_hidden_layers
-        every = memory.after(cache, layers)
+        cache = output.past_key_values
+        every = memory.after(before)
         written = None
         if self.ledger is not None:
-            answering = self._answering(memory, every, input_ids)
             if real is not None and real.dim() == 2:  # what fills the gaps of shorter rows completes nothing
                 answering = answering & real[:, -states.shape[1] :].bool()
             written, numbers = self.ledger.follow(states, every, answering, partial(self._weights, every))
@@ -156,8 +168,9 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         )
 
     def remembered(self, states: Tensor, embeds: Tensor, numbers: Tensor, shown: Tensor) -> Memory:
-        """What is kept of ``(B, L)`` columns; nothing is settled yet."""
-        return Memory(self.pointer.offers(states), embeds, numbers, shown, torch.zeros_like(embeds[..., 0]))
+        """What is kept of ``(B, L)`` columns; nothing is settled yet, and no grid begun."""
+        settled, cells = embeds.new_zeros(embeds.shape[:2]), embeds.new_zeros(*embeds.shape[:2], 2)
+        return Memory(self.pointer.offers(states), embeds, numbers, shown, settled, cells)
 
     def settle(self, questions: Tensor, memory: Memory, clear: Tensor, rows: Tensor) -> Verdict:
         """What N questions ``(N, D)`` about ``rows`` ``(N,)`` mean; ``(B, L)`` bool the columns that are compared."""
@@ -196,13 +209,13 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
     def _weights(self, memory: Memory, states: Tensor, written: Tensor) -> Tensor:
         return self.point(states, memory, written)[1]
 
-    def _answering(self, own: Memory, every: Memory, ids: Tensor | None) -> Tensor:
+    def _answering(self, ids: Tensor | None, embeds: Tensor, before: Memory | None) -> Tensor:
         """Which ``(B, T)`` new words belong to answers: those after the last answer mark, and all later ones."""
-        if every is not own or ids is None:
-            return torch.full(own.shown.shape, every is not own, device=own.shown.device)
+        if before is not None or ids is None:
+            return torch.full(embeds.shape[:2], before is not None, device=embeds.device)
         marks = (ids == self.config.answer_token_index).int()
-        before = marks.flip(1).cumsum(1).flip(1)  # marks here and after
-        answering: Tensor = (before == 0) & (marks.sum(1, keepdim=True) > 0)
+        ahead = marks.flip(1).cumsum(1).flip(1)  # marks here and after
+        answering: Tensor = (ahead == 0) & (marks.sum(1, keepdim=True) > 0)
         return answering
 
     def _settled(self, states: Tensor, memory: Memory, clear: Tensor, ids: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ more layer of the key-value cache, column by column, so that it goes wherever th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -36,6 +36,8 @@ class Memory:
             they complete, see :class:`rsground.models.tower_lm.ledger.Ledger`, or zero.
         shown: ``(B, L)`` bool, whether the column is a visual token.
         settled: ``(B, L)`` scores of what the question means, see :class:`rsground.models.tower_lm.judge.Judge`.
+        cells: ``(B, L, 2)`` where in a mask grid the cell after the column stands, see
+            :class:`rsground.models.tower_lm.cursor.Cursor`.
     """
 
     offers: Tensor
@@ -43,17 +45,23 @@ class Memory:
     numbers: Tensor
     shown: Tensor
     settled: Tensor
+    cells: Tensor
 
-    def after(self, cache: Any, layers: int) -> Memory:
-        """All columns so far: those in the cache, then these; ``layers`` are the model's own."""
+    @classmethod
+    def kept(cls, cache: Any, layers: int) -> Memory | None:
+        """The columns in the cache, None where there are none; ``layers`` are the model's own."""
         if cache is None or len(cache.layers) <= layers or not cache.layers[layers].is_initialized:
+            return None
+        layer = cache.layers[layers]
+        offers = layer.keys[:, 0]
+        tokens, numbers, shown, settled, cells = layer.values[:, 0].split([offers.shape[-1], NUMBERS, 1, 1, 2], -1)
+        return cls(offers, tokens, numbers, shown[..., 0] > 0, settled[..., 0], cells)
+
+    def after(self, before: Memory | None) -> Memory:
+        """All columns so far: those before, then these."""
+        if before is None:
             return self
-        kept = cache.layers[layers]
-        width = self.tokens.shape[-1]
-        tokens, numbers, shown, settled = kept.values[:, 0].split([width, NUMBERS, 1, 1], -1)
-        before = (kept.keys[:, 0], tokens, numbers, shown[..., 0] > 0, settled[..., 0])
-        own = (self.offers, self.tokens, self.numbers, self.shown, self.settled)
-        return Memory(*(torch.cat(pair, 1) for pair in zip(before, own, strict=True)))
+        return Memory(*(torch.cat([getattr(each, part.name) for each in (before, self)], 1) for part in fields(self)))
 
     def into(self, cache: Any, layers: int) -> None:
         """Add these columns to the cache."""
@@ -61,7 +69,7 @@ class Memory:
             return
         while len(cache.layers) <= layers:
             cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
-        told = [self.numbers, self.shown[..., None], self.settled[..., None]]
+        told = [self.numbers, self.shown[..., None], self.settled[..., None], self.cells]
         values = torch.cat([self.tokens, *(each.to(self.tokens) for each in told)], -1)
         cache.update(self.offers[:, None], values[:, None], layers)
 

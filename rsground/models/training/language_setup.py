@@ -16,6 +16,7 @@ from rsground.models.state import load_state
 from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
 from rsground.models.tower_lm.beginning import Spell, begin_headings
 from rsground.models.tower_lm.beginning import begin as begin_language
+from rsground.models.tower_lm.cursor import grid_tokens
 from rsground.models.tower_lm.tokenizer import number_ids
 from rsground.models.training.dense import MEAN, STD
 from rsground.models.training.language import LanguageModel, PackLessons
@@ -37,6 +38,7 @@ LATER = (
     "judge_measures",
     "judge_starts",
     "ledger",
+    "cursor",
 )
 """What a recipe's ``model`` may say of a model that is gone on with."""
 _LEARNED_FROM = 800
@@ -76,11 +78,17 @@ def begin(
         **sizes,
     )
     config.numbers = list(number_ids(tokenizer).values())
-    config.update({key: text[key] for key in LATER if key in text})
+    config.update(_parts(text, tokenizer))
     model = TowerLM(config)
     begin_language(model, _spell(tokenizer))
     load_state(model.tower, tower)
     return model, tokenizer
+
+
+def _parts(said: Mapping[str, Any], tokenizer: Any) -> dict[str, Any]:
+    """The ``LATER`` ones of what is said of a model, as its configuration has them."""
+    parts = {key: said[key] for key in LATER if key in said}
+    return {**parts, "cursor": grid_tokens(tokenizer)} if parts.get("cursor") else parts
 
 
 def _spell(tokenizer: Any) -> Spell:
@@ -104,7 +112,7 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
     former = TowerLMConfig.from_pretrained(home)
     headings = changes.pop("headings", former.headings)
     tokenizer = AutoTokenizer.from_pretrained(home)
-    model = TowerLM.from_pretrained(home, dtype=torch.float32, **changes)
+    model = TowerLM.from_pretrained(home, dtype=torch.float32, **_parts(changes, tokenizer))
     if model.judge is not None and not former.judge_layers:
         model.judge.begin()
     elif model.judge is not None and not former.judge_compares:
@@ -119,6 +127,8 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
         begin_headings(model, _spell(tokenizer))
     if model.ledger is not None and not former.ledger:
         model.ledger.begin()
+    if model.cursor is not None and not former.cursor:
+        model.cursor.begin(model.visual.numbers.weight)
     if tower is not None:
         load_state(model.tower, tower)
     return model, tokenizer

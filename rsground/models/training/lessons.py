@@ -90,6 +90,12 @@ class Chances:
     related: float = 1.0
     favoured: Mapping[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, options: Mapping[str, Any], each: int, *, write: bool) -> Chances:
+        """As a recipe's options say; ``each`` where they are silent."""
+        said = {name: options[name] for name in ("longest", "room", "related", "favoured") if name in options}
+        return cls(each=int(options.get("each", each)), write=write, **said)
+
 
 class SceneLessons:
     """Lessons about drawn scenes, drawn anew each time: expressions, heads and tasks by chance.

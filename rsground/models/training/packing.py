@@ -187,6 +187,12 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     """One pass over all lessons."""
     tokens = model.visual(found, torch.zeros(len(packed.ids), dtype=torch.long))
     words = model.get_input_embeddings()(packed.ids)
+    rows, columns = packed.asks.unbind(1)
+    number = packed.segment.clamp(min=0)
+    if model.cursor is not None and len(packed.asks):
+        answering = (packed.segment >= 0) & (torch.arange(packed.ids.shape[1]) > columns[number])
+        cells = model.cursor.follow(packed.ids, answering)
+        words = words + model.cursor(cells, found.numbers, packed.meant[number])
     visual = tokens.shape[1]
     places = torch.cat([torch.full_like(packed.ids[:, :1], visual - 1).expand(-1, visual), packed.place + visual], 1)
     output = model.language_model.model(
@@ -199,9 +205,8 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     shown = torch.ones(tokens.shape[:2], dtype=torch.bool)
     memory = model.remembered(states[:, :visual], tokens, found.numbers, shown)
     plain = states[:, visual:]
-    rows, columns = packed.asks.unbind(1)
     verdict = model.settle(plain[rows, columns], memory, found.clear, rows)
-    scores = model.scores(plain, memory, verdict.settled[packed.segment.clamp(min=0), 0], packed.written)
+    scores = model.scores(plain, memory, verdict.settled[number, 0], packed.written)
     return Read(memory, plain, verdict, scores, *model.recall(plain, scores, memory))
 
 

@@ -73,10 +73,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
             load_state(head, weights)
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache)
-    drawn: dict[str, Any] = {
-        name: int(recipe.options[name]) for name in ("each", "longest", "room", "related") if name in recipe.options
-    }
-    chances = Chances(**drawn, favoured=recipe.options.get("favoured", {}))
+    chances = Chances.of(recipe.options, each=12, write=True)
     soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))
     language = LanguageModel(model, soft, [head for head, _ in asked], book, recipe.options.get("pointing", 0.3))
     train(

@@ -35,12 +35,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         model, tokenizer = begin(init, recipe.model, [head for head, _ in heads], book, recipe.seed)
     facts = [cached_facts(model, some, table, cache) for some, table in zip((book, other), tables, strict=True)]
     speller = Speller(tokenizer)
-    chances = Chances(
-        each=int(recipe.options.get("each", 20)),
-        write=False,
-        related=float(recipe.options.get("related", 1.0)),
-        favoured=recipe.options.get("favoured", {}),
-    )
+    chances = Chances.of(recipe.options, each=20, write=False)
     makers = [PackLessons(each, tokenizer.eos_token_id) for each in facts]
     language = LanguageModel(model)
     train(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from rsground.models.tower_lm import TowerLM, TowerLMConfig
+from rsground.models.tower_lm.cursor import grid_tokens
 from rsground.models.tower_lm.tokenizer import make_tokenizer, number_ids
 
 TOWER: dict[str, Any] = {
@@ -41,6 +42,7 @@ def model(
     compares: bool = False,
     measures: bool = False,
     starts: int = 0,
+    cursor: bool = False,
 ) -> TowerLM:
     """Random weights, large enough that everything matters."""
     torch.manual_seed(seed)
@@ -54,6 +56,7 @@ def model(
     }
     own: dict[str, Any] = {"judge_width": 16, "judge_layers": judge_layers, "ledger": ledger}
     own |= {"judge_compares": compares, "judge_measures": measures, "judge_starts": starts}
+    own |= {"cursor": grid_tokens(words)} if cursor else {}
     own["numbers"] = list(number_ids(words).values())
     made = TowerLM(TowerLMConfig(**TOWER, **own, text_config=text)).eval()
     with torch.no_grad():

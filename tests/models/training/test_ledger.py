@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def columns(words: int) -> Memory:
         torch.cat([numbers(BOXES), torch.zeros(1, words, NUMBERS)], 1),
         torch.tensor([[True] * length + [False] * words]),
         torch.zeros(1, length + words),
+        torch.zeros(1, length + words, 2),
     )
 
 
@@ -117,22 +119,17 @@ def test_the_cache_keeps_what_is_written(split: int) -> None:
         wanted, _ = keeper.follow(states, whole, answering, pointing([0, 2]))
         for start, stop in ((0, split), (split, 4)):
             first = 0 if start == 0 else len(BOXES) + start
-            own = Memory(
-                *(
-                    getattr(whole, name)[:, first : len(BOXES) + stop]
-                    for name in ("offers", "tokens", "numbers", "shown", "settled")
-                )
-            )
-            every = own.after(cache, LAYER)
+            own = Memory(*(getattr(whole, each.name)[:, first : len(BOXES) + stop] for each in fields(Memory)))
+            every = own.after(Memory.kept(cache, LAYER))
             written, told = keeper.follow(states[:, start:stop], every, answering[:, start:stop], point)
             found.append(written[..., : len(BOXES)])
             rows = own.numbers.clone()
             rows[:, -(stop - start) :] += told
-            Memory(own.offers, own.tokens, rows, own.shown, own.settled).into(cache, LAYER)
-        kept = columns(0)
-        end = Memory(*(getattr(kept, name)[:, :0] for name in ("offers", "tokens", "numbers", "shown", "settled")))
+            replace(own, numbers=rows).into(cache, LAYER)
+        end = Memory.kept(cache, LAYER)
+        assert end is not None
     assert torch.equal(torch.cat(found, 1), wanted[..., : len(BOXES)])
-    assert already(end.after(cache, LAYER))[0, : len(BOXES)].tolist() == [True, True, True, False]
+    assert already(end)[0, : len(BOXES)].tolist() == [True, True, True, False]
 
 
 def test_what_is_taken_off_stays_in_bounds() -> None:
