@@ -99,8 +99,8 @@ class Cursor(nn.Module):
         place = self.line(codes[..., 0, :]) + self.column(codes[..., 1, :])
         reached = next_met(cells, numbers[..., :4] * _SIDE, meant)
         object_ = numbers.float()[torch.arange(len(numbers), device=numbers.device)[:, None], reached] * _SIDE
-        points = torch.cat([object_[..., :4], object_[..., 8:16]], -1).unflatten(-1, (-1, 2))
-        away = (points - middle.flip(-1)[..., None, :]).flatten(-2)
+        points = torch.cat([object_[..., :4], object_[..., 8:16]], -1)  # x, y, x, y ...
+        away = points - middle.flip(-1).repeat(1, 1, _POINTS // 2)
         far = code((away / _SIDE + 1) / 2, self.code_width).flatten(-2)
         lies = self.lies(torch.cat([far, away.clamp(-1, 1)], -1).to(dtype))
         told: Tensor = (place + lies * meant.any(-1, keepdim=True)) * (cells[..., :1] > 0)
