@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rsground.models.tower_lm.facts import code
 
 _SIDE = 32
-"""Lines and columns that the code of places spans."""
+"""Lines and columns that a grid over the whole view has."""
 _POINTS = 12
 """Numbers of an object that are told from the cell: x1, y1, x2, y2 and its four corners."""
 _PLACED, _LYING = 0.5, 0.01
@@ -58,6 +58,9 @@ def grid_tokens(tokenizer: Any) -> dict[str, list[Any]]:
 
 class Cursor(nn.Module):
     """Tells words of mask grids where the next cell stands and what is meant there.
+
+    A grid is taken for one of 32 x 32 cells over the whole view, as ``geoground`` writes it; of one inside a box
+    (``box-mask``) lines and columns are counted as well, and tell no more than how much is written.
 
     Args:
         hidden: D.

@@ -136,19 +136,18 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         if self.cursor is not None and input_ids is not None:
             cells = self.cursor.follow(input_ids, answering, None if before is None else before.cells[:, -1])
             known = before
-            if before is None and kept is not None and clear is not None and cells.any():
+            if (
+                before is None and kept and clear is not None and cells.any()
+            ):  # grids that are given along with the question
                 states = run(inputs_embeds=inputs_embeds, use_cache=False).last_hidden_state
-                known = self.remembered(states, inputs_embeds, *kept)
-                known = replace(known, settled=self._settled(states, known, clear, input_ids))
+                known = self._asked(states, inputs_embeds, kept, clear, input_ids)
             if known is not None:
                 meant = (known.shown & (known.settled > 0))[:, None]
                 inputs_embeds = inputs_embeds + self.cursor(cells, known.numbers, meant)
         output = run(inputs_embeds=inputs_embeds, past_key_values=past_key_values, use_cache=use_cache)
         states = output.last_hidden_state
-        memory = self.remembered(states, inputs_embeds, *(kept or self._nothing(inputs_embeds)))
+        memory = self._asked(states, inputs_embeds, kept, clear, input_ids)
         memory = replace(memory, cells=cells)
-        if self.judge is not None and clear is not None and input_ids is not None:
-            memory = replace(memory, settled=self._settled(states, memory, clear, input_ids))
         cache = output.past_key_values
         every = memory.after(before)
         written = None
@@ -171,6 +170,20 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         """What is kept of ``(B, L)`` columns; nothing is settled yet, and no grid begun."""
         settled, cells = embeds.new_zeros(embeds.shape[:2]), embeds.new_zeros(*embeds.shape[:2], 2)
         return Memory(self.pointer.offers(states), embeds, numbers, shown, settled, cells)
+
+    def _asked(
+        self,
+        states: Tensor,
+        embeds: Tensor,
+        kept: tuple[Tensor, Tensor] | None,
+        clear: Tensor | None,
+        ids: Tensor | None,
+    ) -> Memory:
+        """What is kept of columns, with what their question means where they hold an image and a question."""
+        memory = self.remembered(states, embeds, *(kept or self._nothing(embeds)))
+        if self.judge is None or clear is None or ids is None:
+            return memory
+        return replace(memory, settled=self._settled(states, memory, clear, ids))
 
     def settle(self, questions: Tensor, memory: Memory, clear: Tensor, rows: Tensor) -> Verdict:
         """What N questions ``(N, D)`` about ``rows`` ``(N,)`` mean; ``(B, L)`` bool the columns that are compared."""

@@ -23,7 +23,7 @@ from rsground.models.tower_lm.facts import Facts, intersections
 from rsground.models.tower_lm.look import Look
 from rsground.models.training.dense import normalised
 from rsground.models.training.objects import Objects
-from rsground.models.training.processes import shares
+from rsground.models.training.processes import everywhere, shares
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 
@@ -94,8 +94,7 @@ def _kept(file: Path, count: int, make: Callable[[range], FactCache]) -> FactCac
     Processes that share no disk each make all of them.
     """
     kept = FactCache.read(file)
-    barrier()  # all have looked before any writes
-    if kept is not None and len(kept.shows) == count:
+    if everywhere(kept is not None and len(kept.shows) == count) and kept is not None:
         return kept
     rank, ranges = shares(count)
     if 1 < len(ranges) <= count:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from mmengine.dist import barrier, get_dist_info, is_main_process
+import torch
+from mmengine.dist import all_reduce, barrier, get_dist_info, is_main_process
 
 T = TypeVar("T")
 
@@ -18,6 +19,13 @@ def main_first(make: Callable[[], T]) -> T:
     made = make()
     barrier()
     return made
+
+
+def everywhere(said: bool) -> bool:
+    """Whether all processes say so; none goes on before all have said."""
+    told = torch.tensor(int(said))
+    all_reduce(told, op="min")
+    return bool(told)
 
 
 def shares(count: int) -> tuple[int, list[range]]:
