@@ -40,6 +40,8 @@ ARRANGEMENTS: dict[str, dict[str, Any]] = {
     "pixel (paper)": {"granularity": "pixel"},
     "region, fast": {"granularity": "region", "preset": "fast"},
     "pixel, fast": {"granularity": "pixel", "preset": "fast"},
+    "region, fast-336": {"granularity": "region", "preset": "fast-336"},
+    "pixel, fast-336": {"granularity": "pixel", "preset": "fast-336"},
     "fast, 64 tokens": {"granularity": "region", "preset": "fast", "query_tokens": 64},
     "crop alone, fast": {"granularity": "pixel", "preset": "fast", "composition": "crop"},
 }

@@ -257,14 +257,17 @@ def test_a_crop_alone_is_what_stitching_would_have_put_there() -> None:
     np.testing.assert_array_equal(crop.images[0], stitch.images[0][y1:y2, x1:x2])
 
 
+class Few(Looking):
+    """Notes how many visual tokens it is asked with."""
+
+    most: int | None = None
+
+    def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Any]:
+        self.most = visual_tokens
+        return super().attend(prompts)
+
+
 def test_few_tokens_are_asked_for_where_the_backbone_can_take_the_wish() -> None:
-    class Few(Looking):
-        most: int | None = None
-
-        def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Any]:
-            self.most = visual_tokens
-            return super().attend(prompts)
-
     sample, view = question(Task.HBB)
     backbone = Few(SPOT)
     MagCrop(granularity="region", query_tokens=50).apply(view, sample, backbone)
@@ -365,6 +368,20 @@ def test_presets_and_their_overrides() -> None:
     assert MagCrop(preset="fast").options.query_side == 336
     assert MagCrop(preset="fast", query_side=128).options.query_side == 128
     assert MagCrop(sizes=[0.3]).options.sizes == (0.3,)
+
+
+def test_models_that_see_336_pixels_are_asked_once_and_shown_no_more_than_twice_that() -> None:
+    sample, view = question(Task.MASK, 960, 1440)
+
+    backbone = Few((800, 240, 980, 400))
+    shown = MagCrop(preset="fast-336", granularity="pixel").apply(view, sample, backbone)
+    assert (len(backbone.asked), backbone.most) == (1, 64)
+    assert backbone.asked[0].view is not None
+    assert backbone.asked[0].view.size == (224, 336)
+    assert shown.size == (448, 672)
+    assert len(note(shown)["boxes"]) == 2
+    sample, small = question(Task.MASK, 224, 336)
+    assert MagCrop(preset="fast-336").apply(small, sample, backbone).images[0] is small.images[0]
 
 
 @pytest.mark.parametrize(

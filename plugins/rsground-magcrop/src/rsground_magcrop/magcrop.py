@@ -38,7 +38,8 @@ class MagCrop(Preprocessor):
     where pixels changed: what others keep by it is of another image.
 
     Args:
-        preset: ``geomag`` or ``paper`` (the paper; the default), ``fast`` or ``magnify``, see :data:`.options.PRESETS`.
+        preset: ``geomag`` or ``paper`` (the paper; the default), ``fast``, ``fast-336`` or ``magnify``, see
+            :data:`.options.PRESETS`.
         classifier: folder of a granularity classifier; None for the checkpoint's or else the small one that we ship.
         checkpoint: system folder; ``preprocessors/magcrop`` in it may hold a classifier.
         options: of :class:`rsground_magcrop.options.Options`, overriding the preset.

@@ -129,10 +129,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "geomag": {},
     "paper": {},
     "fast": {"second": "map", "query_side": 336, "query_tokens": 144, "stitch_side": 1344, "least_side": 336},
+    "fast-336": {"second": "map", "query_side": 336, "query_tokens": 64, "stitch_side": 672, "least_side": 336},
     "magnify": {"composition": "crop", "second": "map", "margin": 0.25},
 }
 """``geomag``, also called ``paper``: the paper, as are the defaults. ``fast``: one small look, and none at images that
-the look itself shows whole. ``magnify``: shows the crop alone."""
+the look itself shows whole. ``fast-336``: the same for models that see everything at 336 pixels, with a coarser look
+and a smaller canvas. ``magnify``: shows the crop alone."""
 
 
 def options(preset: str | None, given: Mapping[str, Any]) -> Options:
