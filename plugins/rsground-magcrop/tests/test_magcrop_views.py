@@ -372,7 +372,6 @@ def test_presets_and_their_overrides() -> None:
 
 def test_models_that_see_336_pixels_are_asked_once_and_shown_no_more_than_twice_that() -> None:
     sample, view = question(Task.MASK, 960, 1440)
-
     backbone = Few((800, 240, 980, 400))
     shown = MagCrop(preset="fast-336", granularity="pixel").apply(view, sample, backbone)
     assert (len(backbone.asked), backbone.most) == (1, 64)

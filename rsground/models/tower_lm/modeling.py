@@ -135,19 +135,16 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         cells = inputs_embeds.new_zeros(*inputs_embeds.shape[:2], 2)
         if self.cursor is not None and input_ids is not None:
             cells = self.cursor.follow(input_ids, answering, None if before is None else before.cells[:, -1])
-            known = before
-            if (
-                before is None and kept and clear is not None and cells.any()
-            ):  # grids that are given along with the question
-                states = run(inputs_embeds=inputs_embeds, use_cache=False).last_hidden_state
-                known = self._asked(states, inputs_embeds, kept, clear, input_ids)
-            if known is not None:
+            if cells.any() and (before is not None or kept is not None):
+                known = before
+                if known is None:  # a grid that is given along with its question: what is meant is settled first
+                    states = run(inputs_embeds=inputs_embeds, use_cache=False).last_hidden_state
+                    known = self._asked(states, inputs_embeds, kept, clear, input_ids)
                 meant = (known.shown & (known.settled > 0))[:, None]
                 inputs_embeds = inputs_embeds + self.cursor(cells, known.numbers, meant)
         output = run(inputs_embeds=inputs_embeds, past_key_values=past_key_values, use_cache=use_cache)
         states = output.last_hidden_state
-        memory = self._asked(states, inputs_embeds, kept, clear, input_ids)
-        memory = replace(memory, cells=cells)
+        memory = replace(self._asked(states, inputs_embeds, kept, clear, input_ids), cells=cells)
         cache = output.past_key_values
         every = memory.after(before)
         written = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from rsground.models.tower_lm import TowerLM, TowerLMConfig
 from rsground.models.tower_lm.cursor import grid_tokens
 from rsground.models.tower_lm.tokenizer import make_tokenizer, number_ids
+from rsground.models.training.language_setup import processor_of
 
 TOWER: dict[str, Any] = {
     "vision_config": {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "layer_type": "basic"},
@@ -64,3 +66,30 @@ def model(
             if weight.dim() > 1:
                 weight.normal_(std=1.0 / weight[0].numel() ** 0.5)
     return made
+
+
+def inputs(small: TowerLM, words: Any, text: str) -> Any:
+    """Of one noisy image and a text."""
+    image = np.random.default_rng(2).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)[0]
+    return processor_of(small, words)(text=text, images=[image], return_tensors="pt")
+
+
+@torch.no_grad()
+def piece_by_piece(small: TowerLM, given: Any, mark: int, pieces: int) -> torch.Tensor:
+    """``(T, vocabulary)`` logits from column ``mark`` on, where what comes after it is fed so many words at a time."""
+    step = small(
+        input_ids=given["input_ids"][:, : mark + 1],
+        pixel_values=given["pixel_values"],
+        attention_mask=given["attention_mask"][:, : mark + 1],
+        use_cache=True,
+    )
+    said = [step.logits[0, -1:]]
+    for at in range(mark + 1, given["input_ids"].shape[1], pieces):
+        step = small(
+            input_ids=given["input_ids"][:, at : at + pieces],
+            attention_mask=given["attention_mask"][:, : at + pieces],
+            past_key_values=step.past_key_values,
+            use_cache=True,
+        )
+        said.append(step.logits[0])
+    return torch.cat(said)

@@ -12,16 +12,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small import TOWER, model, tokenizer
+from small import TOWER, inputs, model, piece_by_piece, tokenizer
 from small import WORDS as TEXTS
-from transformers.image_processing_utils import BatchFeature
 
-from rsground.models.tower_lm import TowerLM, TowerLMConfig
+from rsground.models.tower_lm import TowerLMConfig
 from rsground.models.tower_lm.cursor import Cursor, grid_tokens, next_met
 from rsground.models.tower_lm.recall import Memory
 from rsground.models.tower_lm.tokenizer import make_tokenizer
 from rsground.models.training.dense import normalised
-from rsground.models.training.language_setup import processor_of, resume_from, save_model
+from rsground.models.training.language_setup import resume_from, save_model
 from rsground.models.training.packing import Lesson, pack, run_packed
 
 WORDS = make_tokenizer(TEXTS, ["Where is ", "<seg>", "</seg>", "\n</seg>", "\n "], size=320)
@@ -134,24 +133,12 @@ def test_words_are_told_how_what_they_meet_lies() -> None:
     assert not torch.allclose(nothing[0, 0], nothing[0, 1]), "where the cell is"
 
 
-def inputs(small: TowerLM, text: str) -> BatchFeature:
-    """Of one noisy image and a text."""
-    images = np.random.default_rng(2).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
-    made: BatchFeature = processor_of(small, WORDS)(text=text, images=[images[0]], return_tensors="pt")
-    return made
-
-
-def settling(small: TowerLM) -> TowerLM:
-    """Some objects are meant, and words do point."""
-    small.pointer.bias.data.fill_(2.0)
-    return small
-
-
 @torch.no_grad()
 def test_a_grid_word_by_word_equals_the_whole() -> None:
-    small = settling(model(WORDS, ledger=True, cursor=True))
+    small = model(WORDS, ledger=True, cursor=True)
     assert small.cursor is not None
-    given = inputs(small, f"<image>Where is the large white ship<answer>{GRID}, {GRID}")
+    small.pointer.bias.fill_(2.0)  # so that something is meant, and words do point
+    given = inputs(small, WORDS, f"<image>Where is the large white ship<answer>{GRID}, {GRID}")
     whole = small(**given).logits[0]
     mark = int((given["input_ids"][0] == 3).nonzero()[-1])
     lies = small.cursor.lies.weight.clone()
@@ -161,22 +148,8 @@ def test_a_grid_word_by_word_equals_the_whole() -> None:
     assert (whole - blind)[mark + 1 :].abs().max() > 1e-2, "what is meant makes no difference"
     torch.testing.assert_close(whole[: mark + 1], blind[: mark + 1])
     for pieces in (1, 3):
-        step = small(
-            input_ids=given["input_ids"][:, : mark + 1],
-            pixel_values=given["pixel_values"],
-            attention_mask=given["attention_mask"][:, : mark + 1],
-            use_cache=True,
-        )
-        said = [step.logits[0, -1:]]
-        for at in range(mark + 1, given["input_ids"].shape[1], pieces):
-            step = small(
-                input_ids=given["input_ids"][:, at : at + pieces],
-                attention_mask=given["attention_mask"][:, : at + pieces],
-                past_key_values=step.past_key_values,
-                use_cache=True,
-            )
-            said.append(step.logits[0])
-        torch.testing.assert_close(torch.cat(said), whole[mark:], rtol=1e-4, atol=2e-3)
+        said = piece_by_piece(small, given, mark, pieces)
+        torch.testing.assert_close(said, whole[mark:], rtol=1e-4, atol=2e-3)
 
 
 @torch.no_grad()
@@ -184,7 +157,7 @@ def test_lessons_are_told_what_is_meant() -> None:
     """Packed lessons of which what is meant is what the model settles on are read as the model reads them alone."""
     small = model(WORDS, cursor=True)
     question = "Where is the large white ship<answer>"
-    given = inputs(small, f"<image>{question}{GRID}")
+    given = inputs(small, WORDS, f"<image>{question}{GRID}")
     prompt, answer = tuple(ids(question)), tuple(ids(GRID))
     start = given["input_ids"].shape[1] - len(answer)
     cut = {name: given[name][:, :start] for name in ("input_ids", "attention_mask")}

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import box
-from small import model, tokenizer
+from small import inputs, model, piece_by_piece, tokenizer
 from transformers import DynamicCache
 
 from rsground.models.tower_lm.facts import NUMBERS
@@ -19,7 +19,6 @@ from rsground.models.tower_lm.ledger import Ledger, already, overlaps
 from rsground.models.tower_lm.recall import Memory
 from rsground.models.training.dense import normalised
 from rsground.models.training.language_losses import complete_loss
-from rsground.models.training.language_setup import processor_of
 from rsground.models.training.packing import Lesson, pack, run_packed
 
 HIDDEN, LAYER = 8, 2
@@ -145,35 +144,20 @@ def test_what_is_taken_off_stays_in_bounds() -> None:
 def test_an_answer_word_by_word_equals_the_whole() -> None:
     small = model(WORDS, ledger=True)
     assert small.ledger is not None
-    images = np.random.default_rng(2).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
     text = "<image>Where is the large white ship<answer>[12, 40, 300, 999], [12, 40, 300, 999], [0, 0, 1, 1]"
-    inputs = processor_of(small, WORDS)(text=text, images=[images[0]], return_tensors="pt")
+    given = inputs(small, WORDS, text)
     small.pointer.bias.fill_(2.0)  # so that words do point
     small.ledger.heeds.bias.fill_(9.0)
-    whole = small(**inputs).logits[0]
+    whole = small(**given).logits[0]
     small.ledger.completes.weight.mul_(-1)
-    other = small(**inputs).logits[0]
+    other = small(**given).logits[0]
     small.ledger.completes.weight.mul_(-1)
-    mark = int((inputs["input_ids"][0] == 3).nonzero()[-1])
+    mark = int((given["input_ids"][0] == 3).nonzero()[-1])
     assert (whole - other)[mark + 1 :].abs().max() > 1e-2, "what completes an object makes no difference"
     torch.testing.assert_close(whole[: mark + 1], other[: mark + 1])
     for pieces in (1, 3):
-        step = small(
-            input_ids=inputs["input_ids"][:, : mark + 1],
-            pixel_values=inputs["pixel_values"],
-            attention_mask=inputs["attention_mask"][:, : mark + 1],
-            use_cache=True,
-        )
-        said = [step.logits[0, -1:]]
-        for at in range(mark + 1, inputs["input_ids"].shape[1], pieces):
-            step = small(
-                input_ids=inputs["input_ids"][:, at : at + pieces],
-                attention_mask=inputs["attention_mask"][:, : at + pieces],
-                past_key_values=step.past_key_values,
-                use_cache=True,
-            )
-            said.append(step.logits[0])
-        torch.testing.assert_close(torch.cat(said), whole[mark:], rtol=1e-4, atol=2e-3)
+        said = piece_by_piece(small, given, mark, pieces)
+        torch.testing.assert_close(said, whole[mark:], rtol=1e-4, atol=2e-3)
 
 
 @torch.no_grad()
@@ -183,14 +167,13 @@ def test_gaps_in_front_of_a_shorter_rows_words_complete_nothing() -> None:
     assert small.ledger is not None
     small.pointer.bias.fill_(2.0)
     small.ledger.heeds.bias.fill_(9.0)
-    images = np.random.default_rng(2).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
-    inputs = processor_of(small, WORDS)(text="<image>all ships<answer>[12, 40", images=[images[0]], return_tensors="pt")
-    length, answer = inputs["input_ids"].shape[1], torch.tensor([[7, 9, 11]])
+    given = inputs(small, WORDS, "<image>all ships<answer>[12, 40")
+    length, answer = given["input_ids"].shape[1], torch.tensor([[7, 9, 11]])
 
     def said(gap: int) -> torch.Tensor:
-        cache = small(**inputs, use_cache=True).past_key_values
+        cache = small(**given, use_cache=True).past_key_values
         ids = torch.cat([torch.zeros(1, gap, dtype=torch.long), answer], 1)
-        mask = torch.cat([inputs["attention_mask"], torch.tensor([[0] * gap + [1] * 3])], 1)
+        mask = torch.cat([given["attention_mask"], torch.tensor([[0] * gap + [1] * 3])], 1)
         places = (torch.arange(gap + 3) - gap).clamp(min=0)[None] + length
         step = small(input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache, use_cache=True)
         return step.logits[0, gap:]

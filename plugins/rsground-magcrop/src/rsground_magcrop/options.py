@@ -125,11 +125,18 @@ _LEAST: Mapping[str, int] = {
 
 _MAY_BE_NONE = ("query_side", "query_tokens", "stitch_side")
 
+_FAST: Mapping[str, Any] = {
+    "second": "map",
+    "query_side": 336,
+    "query_tokens": 144,
+    "stitch_side": 1344,
+    "least_side": 336,
+}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "geomag": {},
     "paper": {},
-    "fast": {"second": "map", "query_side": 336, "query_tokens": 144, "stitch_side": 1344, "least_side": 336},
-    "fast-336": {"second": "map", "query_side": 336, "query_tokens": 64, "stitch_side": 672, "least_side": 336},
+    "fast": _FAST,
+    "fast-336": {**_FAST, "query_tokens": 64, "stitch_side": 672},
     "magnify": {"composition": "crop", "second": "map", "margin": 0.25},
 }
 """``geomag``, also called ``paper``: the paper, as are the defaults. ``fast``: one small look, and none at images that
