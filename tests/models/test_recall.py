@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import DynamicCache
 
+from rsground.models.tower_lm.cursor import PLACE
 from rsground.models.tower_lm.facts import NUMBERS
 from rsground.models.tower_lm.recall import Memory, Recall
 
@@ -74,7 +75,7 @@ def test_words_without_an_image_point_at_nothing() -> None:
         torch.rand(1, 4, NUMBERS),
         torch.zeros(1, 4).bool(),
         torch.zeros(1, 4),
-        torch.zeros(1, 4, 2),
+        torch.zeros(1, 4, PLACE),
     )
     words = torch.randn(1, 2, HIDDEN)
     states, weights = made(words, torch.randn(1, 2, 4), memory)
@@ -90,7 +91,7 @@ def test_memory_goes_through_the_cache_column_by_column() -> None:
         torch.rand(2, 6, NUMBERS),
         torch.rand(2, 6) > 0.5,
         torch.randn(2, 6),
-        torch.rand(2, 6, 2),
+        torch.rand(2, 6, PLACE),
     )
     cache = DynamicCache()
     names = [field.name for field in fields(whole)]

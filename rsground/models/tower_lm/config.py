@@ -103,7 +103,7 @@ class TowerLMConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         judge_measures: bool = False,
         judge_starts: int = 0,
         ledger: bool = False,
-        cursor: Mapping[str, Sequence[Any]] | None = None,
+        cursor: Mapping[str, Any] | None = None,
         numbers: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rsground.models.tower_lm.asking import asked_alone
 from rsground.models.tower_lm.config import TowerLMConfig
-from rsground.models.tower_lm.cursor import Cursor
+from rsground.models.tower_lm.cursor import PLACE, Cursor
 from rsground.models.tower_lm.facts import NUMBERS, Facts, FactsEmbedding, facts, token_boxes
 from rsground.models.tower_lm.judge import Judge, Verdict
 from rsground.models.tower_lm.ledger import Ledger
@@ -49,7 +49,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         skills = (config.judge_compares, config.judge_measures)
         self.judge = Judge(*sizes, *skills, starts=config.judge_starts) if judged else None
         self.ledger = Ledger(text.hidden_size) if config.ledger else None
-        self.cursor = Cursor(text.hidden_size, config.code_width, config.cursor) if config.cursor else None
+        grids = (config.code_width, config.cursor, config.numbers)
+        self.cursor = Cursor(text.hidden_size, *grids) if config.cursor else None
         self.recall = Recall(text.hidden_size, tuple(config.numbers))
         self.post_init()  # type: ignore[no-untyped-call]
         nn.init.zeros_(self.recall.brings.weight)
@@ -132,19 +133,19 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
         assert inputs_embeds is not None, "the model needs input_ids or inputs_embeds"
         run = partial(self.language_model.model, attention_mask=attention_mask, position_ids=position_ids, **kwargs)
         answering = self._answering(input_ids, inputs_embeds, before)
-        cells = inputs_embeds.new_zeros(*inputs_embeds.shape[:2], 2)
+        cursors = inputs_embeds.new_zeros(*inputs_embeds.shape[:2], PLACE)
         if self.cursor is not None and input_ids is not None:
-            cells = self.cursor.follow(input_ids, answering, None if before is None else before.cells[:, -1])
-            if cells.any() and (before is not None or kept is not None):
+            cursors = self.cursor.follow(input_ids, answering, None if before is None else before.cursors[:, -1])
+            if cursors[..., 0].any() and (before is not None or kept is not None):
                 known = before
                 if known is None:  # a grid that is given along with its question: what is meant is settled first
                     states = run(inputs_embeds=inputs_embeds, use_cache=False).last_hidden_state
                     known = self._asked(states, inputs_embeds, kept, clear, input_ids)
                 meant = (known.shown & (known.settled > 0))[:, None]
-                inputs_embeds = inputs_embeds + self.cursor(cells, known.numbers, meant)
+                inputs_embeds = inputs_embeds + self.cursor(cursors, known.numbers, meant)
         output = run(inputs_embeds=inputs_embeds, past_key_values=past_key_values, use_cache=use_cache)
         states = output.last_hidden_state
-        memory = replace(self._asked(states, inputs_embeds, kept, clear, input_ids), cells=cells)
+        memory = replace(self._asked(states, inputs_embeds, kept, clear, input_ids), cursors=cursors)
         cache = output.past_key_values
         every = memory.after(before)
         written = None
@@ -165,8 +166,8 @@ class TowerLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call
 
     def remembered(self, states: Tensor, embeds: Tensor, numbers: Tensor, shown: Tensor) -> Memory:
         """What is kept of ``(B, L)`` columns; nothing is settled yet, and no grid begun."""
-        settled, cells = embeds.new_zeros(embeds.shape[:2]), embeds.new_zeros(*embeds.shape[:2], 2)
-        return Memory(self.pointer.offers(states), embeds, numbers, shown, settled, cells)
+        settled, cursors = embeds.new_zeros(embeds.shape[:2]), embeds.new_zeros(*embeds.shape[:2], PLACE)
+        return Memory(self.pointer.offers(states), embeds, numbers, shown, settled, cursors)
 
     def _asked(
         self,

@@ -16,6 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicLayer
 
+from rsground.models.tower_lm.cursor import PLACE
 from rsground.models.tower_lm.facts import NUMBERS
 
 SLOTS, _FINE = 33, 16
@@ -36,7 +37,7 @@ class Memory:
             they complete, see :class:`rsground.models.tower_lm.ledger.Ledger`, or zero.
         shown: ``(B, L)`` bool, whether the column is a visual token.
         settled: ``(B, L)`` scores of what the question means, see :class:`rsground.models.tower_lm.judge.Judge`.
-        cells: ``(B, L, 2)`` where in a mask grid the cell after the column stands, see
+        cursors: ``(B, L, 6)`` where in a mask grid the cell after the column stands, see
             :class:`rsground.models.tower_lm.cursor.Cursor`.
     """
 
@@ -45,7 +46,7 @@ class Memory:
     numbers: Tensor
     shown: Tensor
     settled: Tensor
-    cells: Tensor
+    cursors: Tensor
 
     @classmethod
     def kept(cls, cache: Any, layers: int) -> Memory | None:
@@ -54,8 +55,9 @@ class Memory:
             return None
         layer = cache.layers[layers]
         offers = layer.keys[:, 0]
-        tokens, numbers, shown, settled, cells = layer.values[:, 0].split([offers.shape[-1], NUMBERS, 1, 1, 2], -1)
-        return cls(offers, tokens, numbers, shown[..., 0] > 0, settled[..., 0], cells)
+        sizes = [offers.shape[-1], NUMBERS, 1, 1, PLACE]
+        tokens, numbers, shown, settled, cursors = layer.values[:, 0].split(sizes, -1)
+        return cls(offers, tokens, numbers, shown[..., 0] > 0, settled[..., 0], cursors)
 
     def after(self, before: Memory | None) -> Memory:
         """All columns so far: those before, then these."""
@@ -69,7 +71,7 @@ class Memory:
             return
         while len(cache.layers) <= layers:
             cache.layers.append(DynamicLayer())  # type: ignore[no-untyped-call]
-        told = [self.numbers, self.shown[..., None], self.settled[..., None], self.cells]
+        told = [self.numbers, self.shown[..., None], self.settled[..., None], self.cursors]
         values = torch.cat([self.tokens, *(each.to(self.tokens) for each in told)], -1)
         cache.update(self.offers[:, None], values[:, None], layers)
 

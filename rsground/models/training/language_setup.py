@@ -88,7 +88,10 @@ def begin(
 def _parts(said: Mapping[str, Any], tokenizer: Any) -> dict[str, Any]:
     """The ``LATER`` ones of what is said of a model, as its configuration has them."""
     parts = {key: said[key] for key in LATER if key in said}
-    return {**parts, "cursor": grid_tokens(tokenizer)} if parts.get("cursor") else parts
+    if not parts.get("cursor"):
+        return parts
+    sides = parts["cursor"] if isinstance(parts["cursor"], Mapping) else {}  # of grids that are not the usual ones
+    return {**parts, "cursor": grid_tokens(tokenizer, **sides)}
 
 
 def _spell(tokenizer: Any) -> Spell:

@@ -191,8 +191,8 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     number = packed.segment.clamp(min=0)
     if model.cursor is not None and len(packed.asks):
         answering = (packed.segment >= 0) & (torch.arange(packed.ids.shape[1]) > columns[number])
-        cells = model.cursor.follow(packed.ids, answering)
-        words = words + model.cursor(cells, found.numbers, packed.meant[number])
+        cursors = model.cursor.follow(packed.ids, answering)
+        words = words + model.cursor(cursors, found.numbers, packed.meant[number])
     visual = tokens.shape[1]
     places = torch.cat([torch.full_like(packed.ids[:, :1], visual - 1).expand(-1, visual), packed.place + visual], 1)
     output = model.language_model.model(

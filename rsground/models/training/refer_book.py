@@ -81,16 +81,10 @@ def refer_book(
     Raises:
         LayoutError: the files are not there.
     """
-    dataset: Any = load_dataset("rrsis-d", root, split, refs=refs)
-    by_image: dict[str, list[Sample]] = defaultdict(list)
-    for sample in dataset:
-        by_image[sample.image.uri].append(sample)
-    instances = _instances(Path(root) / "rrsisd" / "instances.json")
     images, objects, questions, meant = [], [], [], []
     steps: list[list[Steps | None]] = []
     rng = np.random.default_rng(seed)
-    for samples in by_image.values():
-        own = instances[Path(samples[0].image.uri).name]
+    for samples, own in photographs(root, split, refs):
         images.append(_resized(samples[0].image, size))
         objects.append(_objects(own, samples[0].size, size))
         numbers = {region.rle: number for number, (region, _) in enumerate(own)}
@@ -108,6 +102,22 @@ def refer_book(
                 meant.append(told.meant)
                 steps.append(list(told.steps))
     return ReferBook(np.stack(images), objects, questions, meant, steps)
+
+
+def photographs(
+    root: str, split: str = "train", refs: str = "grefs(unc).json"
+) -> list[tuple[list[Sample], list[tuple[Region, str]]]]:
+    """Every image of a split: the expressions about it, and its annotated instances with their categories.
+
+    Raises:
+        LayoutError: the files are not there.
+    """
+    dataset: Any = load_dataset("rrsis-d", root, split, refs=refs)
+    by_image: dict[str, list[Sample]] = defaultdict(list)
+    for sample in dataset:
+        by_image[sample.image.uri].append(sample)
+    instances = _instances(Path(root) / "rrsisd" / "instances.json")
+    return [(samples, instances[Path(uri).name]) for uri, samples in by_image.items()]
 
 
 def _instances(file: Path) -> dict[str, list[tuple[Region, str]]]:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from small import TOWER, inputs, model, piece_by_piece, tokenizer
 from small import WORDS as TEXTS
 
-from rsground.models.tower_lm import TowerLMConfig
+from rsground.models.tower_lm import TowerLM, TowerLMConfig
 from rsground.models.tower_lm.cursor import Cursor, grid_tokens, next_met
 from rsground.models.tower_lm.recall import Memory
-from rsground.models.tower_lm.tokenizer import make_tokenizer
+from rsground.models.tower_lm.tokenizer import make_tokenizer, number_ids
 from rsground.models.training.dense import normalised
 from rsground.models.training.language_setup import resume_from, save_model
 from rsground.models.training.packing import Lesson, pack, run_packed
@@ -38,6 +38,8 @@ PIECES = [
     "1 *32",
     "red",
     "437",
+    "[5,1000,",
+    "0",
     "\n</seg>",
 ]
 
@@ -50,7 +52,7 @@ def ids(text: str) -> list[int]:
 
 def cursor() -> Cursor:
     """Of the size of the tests' models."""
-    made = Cursor(32, 32, grid_tokens(WORDS))
+    made = Cursor(32, 32, grid_tokens(WORDS), list(number_ids(WORDS).values()))
     torch.manual_seed(0)
     made.begin(torch.randn(32, 17 * 32))
     return made
@@ -74,7 +76,11 @@ def test_where_the_cursor_is_is_where_a_reader_is(pieces: list[str], first: int,
     answering = torch.ones_like(tokens, dtype=torch.bool)
     made = cursor()
     whole = made.follow(tokens, answering)
-    assert [(int(line), int(column)) for line, column in whole[0].tolist()] == wanted
+    assert [(int(line), int(column)) for line, column in whole[0, :, :2].tolist()] == wanted
+    said: list[int] = [0] * 4
+    for text, latest in zip(texts, whole[0, :, 2:].tolist(), strict=True):
+        said += [int(text) + 1] if re.fullmatch(r"\d+", text) else []
+        assert latest == said[-4:], "the numbers written last"
     cuts = sorted({0, *(min(each, tokens.shape[1]) for each in (first, second)), tokens.shape[1]})
     before, found = None, []
     for start, stop in itertools.pairwise(cuts):
@@ -91,6 +97,11 @@ def test_what_is_no_answer_ends_a_grid() -> None:
     answering = ~answering
     answering[:, 1:3] = True
     assert cursor().follow(tokens, answering)[0, :, 0].tolist() == [1.0, 2.0, 2.0, *[0.0] * (tokens.shape[1] - 3)]
+    tokens = torch.tensor([ids("[1,2,3,4] of [7")])
+    answering = torch.tensor([[text != " of" for text in map(WORDS.decode, tokens[0])]])
+    latest = cursor().follow(tokens, answering)[0, :, 2:]
+    assert not latest[~answering[0]].any(), "numbers of a question, or of another answer"
+    assert latest[-1].tolist() == [0.0, 0.0, 0.0, 8.0]
 
 
 BOXES = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(1, 9), st.integers(1, 9))
@@ -118,7 +129,7 @@ def test_words_are_told_how_what_they_meet_lies() -> None:
     made = cursor()
     numbers = torch.zeros(1, 3, 17)
     numbers[0, :2, :4] = torch.tensor([[0.1, 0.1, 0.3, 0.2], [0.5, 0.7, 0.6, 0.9]])
-    cells = torch.tensor([[[1.0, 3.0], [20.0, 3.0], [0.0, 0.0]]])
+    cells = torch.tensor([[[1.0, 3.0, 0, 0, 0, 0], [20.0, 3.0, 0, 9, 9, 9], [0.0, 0.0, 1, 1, 900, 900]]])
     meant = torch.tensor([[[True, True, False]]])
     told = made(cells, numbers, meant)
     assert not told[0, 2].any(), "outside a grid"
@@ -134,11 +145,46 @@ def test_words_are_told_how_what_they_meet_lies() -> None:
 
 
 @torch.no_grad()
-def test_a_grid_word_by_word_equals_the_whole() -> None:
+def test_in_a_box_it_is_its_object_that_is_met() -> None:
+    """In the box's own cells, whatever else is meant: upright objects are told alike, wherever they stand."""
+    made = cursor()
+    numbers = torch.zeros(1, 3, 17)
+    numbers[0, :, :4] = torch.tensor([[0.0, 0.1, 0.1, 0.9], [0.2, 0.1, 0.4, 0.5], [0.6, 0.2, 0.7, 0.4]])
+    numbers[0, :, 8:16] = numbers[0][:, [0, 1, 2, 1, 2, 3, 0, 3]]
+    boxes = torch.tensor([[[201.0, 101, 401, 501], [601, 201, 701, 401]]])
+    cells = torch.tensor([[[5.0, 3.0], [5.0, 3.0]]])
+    framed, whole = (torch.cat([cells, each], -1) for each in (boxes, torch.zeros_like(boxes)))
+    meant = torch.tensor([[[True, False, False]]])
+    told = made(framed, numbers, meant)
+    torch.testing.assert_close(told[0, 0], told[0, 1], rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(told, made(whole, numbers, meant), atol=1e-2)
+    other = numbers.clone()
+    other[0, 1, 8] += 0.05
+    again = made(framed, other, meant)
+    assert not torch.allclose(again[0, 0], told[0, 0], atol=1e-3)
+    torch.testing.assert_close(again[0, 1], told[0, 1])
+    elsewhere = torch.cat([cells, boxes.new_tensor([801, 801, 1001, 1001]).expand_as(boxes)], -1)
+    nothing = torch.zeros_like(meant)
+    torch.testing.assert_close(made(elsewhere, numbers, meant), made(whole, numbers, nothing))
+
+
+def boxed(small: TowerLM, given: Any) -> str:
+    """An answer of two boxes that visual tokens tell, and what is in them."""
+    told = small.facts(given["pixel_values"]).numbers[0, :, :4]
+    widest = (told[:, 2:] - told[:, :2]).clamp(min=0).prod(-1).topk(2).indices
+    grid = "<seg>0 *12\n 1 *4| 0 *8\n 1 *12\n</seg>"
+    return ",".join(f"[{','.join(str(round(1000 * each)) for each in told[at].tolist())}]{grid}" for at in widest)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@torch.no_grad()
+def test_a_grid_word_by_word_equals_the_whole(inside: bool) -> None:
     small = model(WORDS, ledger=True, cursor=True)
     assert small.cursor is not None
-    small.pointer.bias.fill_(2.0)  # so that something is meant, and words do point
-    given = inputs(small, WORDS, f"<image>Where is the large white ship<answer>{GRID}, {GRID}")
+    small.pointer.bias.fill_(-9.0 if inside else 2.0)  # so that nothing is meant; something is, and words do point
+    question = "<image>Where is the large white ship<answer>"
+    answer = boxed(small, inputs(small, WORDS, question)) if inside else f"{GRID}, {GRID}"
+    given = inputs(small, WORDS, question + answer)
     whole = small(**given).logits[0]
     mark = int((given["input_ids"][0] == 3).nonzero()[-1])
     lies = small.cursor.lies.weight.clone()
@@ -152,13 +198,15 @@ def test_a_grid_word_by_word_equals_the_whole() -> None:
         torch.testing.assert_close(said, whole[mark:], rtol=1e-4, atol=2e-3)
 
 
+@pytest.mark.parametrize("inside", [False, True])
 @torch.no_grad()
-def test_lessons_are_told_what_is_meant() -> None:
+def test_lessons_are_told_what_is_meant(inside: bool) -> None:
     """Packed lessons of which what is meant is what the model settles on are read as the model reads them alone."""
     small = model(WORDS, cursor=True)
     question = "Where is the large white ship<answer>"
-    given = inputs(small, WORDS, f"<image>{question}{GRID}")
-    prompt, answer = tuple(ids(question)), tuple(ids(GRID))
+    text = boxed(small, inputs(small, WORDS, f"<image>{question}")) if inside else GRID
+    given = inputs(small, WORDS, f"<image>{question}{text}")
+    prompt, answer = tuple(ids(question)), tuple(ids(text))
     start = given["input_ids"].shape[1] - len(answer)
     cut = {name: given[name][:, :start] for name in ("input_ids", "attention_mask")}
 
@@ -195,6 +243,10 @@ def test_a_model_gone_on_with_may_get_a_cursor(tmp_path: Path) -> None:
     again, _ = resume_from(tmp_path / "cursor", cursor=True)
     assert again.cursor is not None
     assert (again.cursor.line.weight == 0.25).all(), "what was learned is kept"
+    assert again.cursor.tokens["whole"] == 32
+    other, _ = resume_from(tmp_path / "cursor", cursor={"whole": 16, "inside": 8})
+    assert other.cursor is not None
+    assert (other.cursor.tokens["whole"], other.cursor.tokens["inside"]) == (16, 8)
     with pytest.raises(ValueError, match="needs judge_layers >= 1"):
         TowerLMConfig(**TOWER, cursor=grid_tokens(WORDS))
     with pytest.raises(ValueError, match="no token of this vocabulary opens one"):

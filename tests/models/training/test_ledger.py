@@ -14,6 +14,7 @@ from shapely import box
 from small import inputs, model, piece_by_piece, tokenizer
 from transformers import DynamicCache
 
+from rsground.models.tower_lm.cursor import PLACE
 from rsground.models.tower_lm.facts import NUMBERS
 from rsground.models.tower_lm.ledger import Ledger, already, overlaps
 from rsground.models.tower_lm.recall import Memory
@@ -42,7 +43,7 @@ def columns(words: int) -> Memory:
         torch.cat([numbers(BOXES), torch.zeros(1, words, NUMBERS)], 1),
         torch.tensor([[True] * length + [False] * words]),
         torch.zeros(1, length + words),
-        torch.zeros(1, length + words, 2),
+        torch.zeros(1, length + words, PLACE),
     )
 
 
