@@ -7,14 +7,16 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from rsground.errors import RsgroundError
 from rsground_sam2.training.beginning import begin
-from rsground_sam2.training.cache import CacheKey, SceneCache
+from rsground_sam2.training.cache import CacheKey, Pictures, SceneCache
 from rsground_sam2.training.loop import Budget, Trainer, make_optimiser, run
+from rsground_sam2.training.photos import Photographs
 from rsground_sam2.training.pool import FeaturePool
 from rsground_sam2.training.scores import score
 from rsground_sam2.training.small import small_model
@@ -28,7 +30,11 @@ def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     made = argparse.ArgumentParser(prog="python -m rsground_sam2.training", description=__doc__)
     usual = Budget()
-    made.add_argument("--cache", type=Path, required=True, help="folder for drawn scenes (2.6 GB for 10,000), kept")
+    made.add_argument("--cache", type=Path, help="folder for drawn scenes (2.6 GB for 10,000), kept")
+    made.add_argument(
+        "--refer", help="in their place: a referring set's folder in RRSIS-D's layout; train, scored on val"
+    )
+    made.add_argument("--windows", type=int, default=3, help="random windows of each photograph (default: %(default)s)")
     made.add_argument("--out", type=Path, required=True, help="folder for the model, the record and the state")
     made.add_argument("--scenes", type=int, default=10_000, help="training scenes (default: %(default)s)")
     made.add_argument("--seed", type=int, default=0, help="of weights, crops and prompts (default: %(default)s)")
@@ -53,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Draw, train, score, save."""
     options = parser().parse_args(arguments)
     starts = [name for name in ("resume", "trunk", "model") if getattr(options, name)]
+    if (options.cache is None) == (options.refer is None):
+        parser().error("say what to train on: --cache for drawn scenes, or --refer for a referring set")
     if len(starts) > 1:
         parser().error(f"a training begins in one way, not in several: --{' and --'.join(starts)}")
     if options.frozen and not starts:
@@ -65,10 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    cache = SceneCache(options.cache / "train", CacheKey(seed=0, count=options.scenes))
-    held_out = SceneCache(options.cache / "val", VAL)
-    for each in (held_out, cache):
-        each.draw(lambda done, of: say(f"drawn {done} of {of}") if done % 500 == 0 else None)
+    cache, held_out, data, split = _photographs(options) if options.refer else _scenes(options)
     if options.draw_only:
         return 0
     torch.set_num_threads(options.threads)
@@ -81,7 +86,8 @@ def _train(options: argparse.Namespace) -> int:
     elif options.model is not None:
         record = load_weights(options.model, trainer.model)
     else:
-        record = Record("small SAM 2 on scenes", {"scenes": asdict(cache.key)}, "cpu", options.seed)
+        record = Record("small SAM 2", {}, "cpu", options.seed)
+    record.data |= data
     if options.trunk is not None:
         load_trunk(options.trunk / "state", trainer)
     begun = options.resume or options.trunk is not None or options.model is not None
@@ -99,12 +105,28 @@ def _train(options: argparse.Namespace) -> int:
     run(trainer, optimiser, cache, record, budget, state, say, pool)
     save_model(trainer.model, options.out, dtype=torch.float16)
     write_record(record, options.out / "training.json")
-    record.scores = {"split": asdict(VAL), "scenes": options.score_scenes, "miou": {}}
+    record.scores = {"split": split, "scenes": options.score_scenes, "miou": {}}
     record.scores["miou"] = score(trainer.model, held_out, options.score_scenes)
     say(json.dumps(record.scores["miou"], indent=2))
     write_record(record, options.out / "training.json")
     write_record(record, state / "training.json")
     return 0
+
+
+def _scenes(options: argparse.Namespace) -> tuple[Pictures, Pictures, dict[str, Any], dict[str, Any]]:
+    """Drawn scenes to train and to score on, and what a record says of both."""
+    cache = SceneCache(options.cache / "train", CacheKey(seed=0, count=options.scenes))
+    held_out = SceneCache(options.cache / "val", VAL)
+    for each in (held_out, cache):
+        each.draw(lambda done, of: say(f"drawn {done} of {of}") if done % 500 == 0 else None)
+    return cache, held_out, {"scenes": asdict(cache.key)}, asdict(VAL)
+
+
+def _photographs(options: argparse.Namespace) -> tuple[Pictures, Pictures, dict[str, Any], dict[str, Any]]:
+    """A referring set's photographs, likewise."""
+    cache = Photographs(options.refer, "train", options.windows, seed=options.seed)
+    said = {"set": Path(options.refer).name, "windows": options.windows}
+    return cache, Photographs(options.refer, "val"), {"photographs": said}, {"set": said["set"], "split": "val"}
 
 
 def say(line: str) -> None:

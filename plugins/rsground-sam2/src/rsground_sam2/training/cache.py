@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+
+class Pictures(Protocol):
+    """What is trained on: square images and what stands in them.
+
+    Attributes:
+        images: ``(N, S, S, 3)`` uint8.
+        labels: ``(N, S, S)`` uint16, 0 is background, k the k-th object of the image.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint16]
+
+    @property
+    def size(self) -> int:
+        """S, in pixels."""
+        ...
+
+    def ready(self) -> NDArray[np.int64]:
+        """Positions of the images that are there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +95,11 @@ class SceneCache:
             self.done[position] = True
             if progress is not None:
                 progress(int(position) + 1, self.key.count)
+
+    @property
+    def size(self) -> int:
+        """Side of a scene, pixels."""
+        return self.key.size
 
     def ready(self) -> NDArray[np.int64]:
         """Positions of the scenes that are drawn."""

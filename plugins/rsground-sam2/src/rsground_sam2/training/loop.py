@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rsground_sam2.image_model import ImageModel
 from rsground_sam2.training.asking import answer, crops_to_pixels
-from rsground_sam2.training.cache import SceneCache
+from rsground_sam2.training.cache import Pictures
 from rsground_sam2.training.losses import DenseTask, prompt_loss
 from rsground_sam2.training.pool import FeaturePool
 from rsground_sam2.training.sampling import Ask, sample
@@ -113,7 +113,7 @@ def make_optimiser(trainer: Trainer, rate: float) -> torch.optim.AdamW:
 def run(
     trainer: Trainer,
     optimiser: torch.optim.AdamW,
-    cache: SceneCache,
+    cache: Pictures,
     record: Record,
     budget: Budget,
     folder: Path,
@@ -159,7 +159,7 @@ def run(
 def _step(
     trainer: Trainer,
     optimiser: torch.optim.AdamW,
-    cache: SceneCache,
+    cache: Pictures,
     budget: Budget,
     done: float,
     rng: np.random.Generator,
@@ -173,7 +173,7 @@ def _step(
     while len(asks) < crops:
         ask = sample(cache, int(rng.choice(ready)), side, count, rng)
         asks += [] if ask is None else [ask]
-    zoom = trainer.model.config.image_size // cache.key.size
+    zoom = trainer.model.config.image_size // cache.size
     optimiser.zero_grad(set_to_none=True)
     if done < budget.dense:
         loss = total = trainer.dense_loss(asks, zoom)

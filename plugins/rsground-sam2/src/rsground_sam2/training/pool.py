@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rsground_sam2.image_model import ImageModel
 from rsground_sam2.training.asking import crops_to_pixels
-from rsground_sam2.training.cache import SceneCache
+from rsground_sam2.training.cache import Pictures
 from rsground_sam2.training.sampling import Ask, crop, turned
 
 
@@ -29,9 +29,9 @@ class FeaturePool:
         size: scenes to keep.
     """
 
-    def __init__(self, model: ImageModel, cache: SceneCache, rng: np.random.Generator, size: int = 48) -> None:
+    def __init__(self, model: ImageModel, cache: Pictures, rng: np.random.Generator, size: int = 48) -> None:
         self.model, self.cache, self.rng = model, cache, rng
-        self.zoom = model.config.image_size // cache.key.size
+        self.zoom = model.config.image_size // cache.size
         self.scenes = [self._scene() for _ in range(size)]
         self._next: Iterator[int] = cycle(range(size))
 

@@ -49,7 +49,7 @@ class Seen:
 def probes(pool: FeaturePool, count: int) -> list[Probe]:
     """Whole scenes with a few boxes and points each."""
     kinds = ("box", "box+points", "points", "point")
-    return [pool.draw(pool.cache.key.size, 6, kinds[index % len(kinds)]) for index in range(count)]
+    return [pool.draw(pool.cache.size, 6, kinds[index % len(kinds)]) for index in range(count)]
 
 
 def see(model: ImageModel, asked: list[Probe], attention: nn.Module, queries_are_tokens: bool) -> Seen:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsground_sam2.training.cache import SceneCache
+from rsground_sam2.training.cache import Pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +57,7 @@ class Ask:
 
 
 def sample(
-    cache: SceneCache, position: int, side: int, count: int, rng: np.random.Generator, kind: str | None = None
+    cache: Pictures, position: int, side: int, count: int, rng: np.random.Generator, kind: str | None = None
 ) -> Ask | None:
     """A random turn of a scene, a crop of it, and prompts; None where the crop is empty.
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
 from rsground_sam2.image_model import ImageModel, Pyramid
 from rsground_sam2.training.asking import answer, crops_to_pixels
-from rsground_sam2.training.cache import SceneCache
+from rsground_sam2.training.cache import Pictures
 from rsground_sam2.training.sampling import KINDS, LEAST, Ask, coarse_logits, make_ask, tight_box
 
 BANDS = {"<8": (0, 8), "8-16": (8, 16), "16-32": (16, 32), ">32": (32, 1 << 30)}
@@ -19,7 +19,7 @@ BATCH = 16
 
 
 def score(
-    model: ImageModel, cache: SceneCache, scenes: int, kinds: tuple[str, ...] = tuple(KINDS), seed: int = 1
+    model: ImageModel, cache: Pictures, scenes: int, kinds: tuple[str, ...] = tuple(KINDS), seed: int = 1
 ) -> dict[str, dict[str, float]]:
     """Mean IoU of whole scenes' objects: kind of prompt → band of sizes (and ``all``, ``count``, ``best of 3``).
 
@@ -30,7 +30,7 @@ def score(
     found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in kinds}
     found |= {FILLED: []} if "box" in kinds else {}
     model.eval()
-    zoom = model.config.image_size // cache.key.size
+    zoom = model.config.image_size // cache.size
     with torch.inference_mode():
         for position in cache.ready()[:scenes].tolist():
             labels = cache.labels[position]

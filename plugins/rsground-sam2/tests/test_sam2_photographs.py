@@ -1,0 +1,81 @@
+"""Photographs of a referring set: windows show what they show of pixels and masks, and a training takes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+pytest.importorskip("sam2")
+
+from rsground.datasets.refer.records import ImageRecord, Ref
+from rsground.datasets.refer.write_rrsisd import write_rrsisd
+from rsground.geometry import mask_to_rle
+from rsground.types import Region
+from rsground_sam2.training import __main__ as command
+from rsground_sam2.training.photos import Photographs
+
+HEIGHT, WIDTH = 200, 320
+BOXES = ((40, 60, 280, 180), (120, 100, 160, 140))
+
+
+@pytest.fixture
+def referring(tmp_path: Path) -> Path:
+    """Two photographs of one object in grey and, inside it and listed first, one in white."""
+    records = []
+    for name, split in (("one", "train"), ("two", "val")):
+        pixels, regions = np.zeros((HEIGHT, WIDTH, 3), np.uint8), []
+        for (x1, y1, x2, y2), grey in zip(BOXES, (100, 255), strict=True):
+            pixels[y1:y2, x1:x2] = grey
+            mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+            mask[y1:y2, x1:x2] = True
+            regions.append(Region(hbb=(x1, y1, x2, y2), rle=mask_to_rle(mask), label="ship"))
+        file = tmp_path / f"{name}.png"
+        Image.fromarray(pixels).save(file)
+        said = (Ref("the white ship", (0,), "category", (), "ship", []),)
+        records.append(ImageRecord(name, str(file), (HEIGHT, WIDTH), split, tuple(reversed(regions)), said))
+    write_rrsisd(tmp_path / "set", records, "copy")
+    return tmp_path / "set"
+
+
+def test_windows_show_the_same_of_pixels_and_masks(referring: Path) -> None:
+    held = Photographs(str(referring), "train", windows=6, size=64)
+    assert held.images.shape == (7, 64, 64, 3)
+    assert held.ready().tolist() == list(range(7))
+    shown = held.images[..., 0].astype(int)
+    grey, white = np.abs(shown - 100) < 2, shown > 253
+    assert (held.labels[grey] == 1).all(), "the larger object, although it is listed last"
+    assert (held.labels[white] == 2).all()
+    assert (held.labels[shown == 0] == 0).all()
+    sides = np.array([BOXES[0][2] - BOXES[0][0], BOXES[0][3] - BOXES[0][1]]) * 64 / (WIDTH, HEIGHT)
+    assert abs(np.count_nonzero(held.labels[0]) - sides.prod()) < sides.sum(), "the first is the whole photograph"
+    assert len({shown[k].tobytes() for k in range(7)}) == 7
+    again = Photographs(str(referring), "train", windows=6, size=64)
+    np.testing.assert_array_equal(again.labels, held.labels)
+
+
+def test_a_training_on_photographs_is_scored_on_others(referring: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--refer", str(referring), "--windows", "1", "--out", str(out), "--steps", "1", "--crops", "1"]
+    assert command.main([*options, "--prompts", "2", "--dense", "0"]) == 0
+    record = json.loads((out / "training.json").read_text())
+    assert record["data"] == {"photographs": {"set": "set", "windows": 1}}
+    assert record["scores"]["split"] == {"set": "set", "split": "val"}
+    assert record["scores"]["miou"]["box"]["count"] == 2
+    assert (out / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("said", [[], ["--cache", "scenes", "--refer", "set"]])
+def test_a_training_is_on_one_kind_of_picture(said: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--out", "out", *said])
+    assert "--cache for drawn scenes, or --refer for a referring set" in capsys.readouterr().err
+
+
+def test_a_set_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--out", str(tmp_path / "out"), "--refer", str(tmp_path / "nothing")]) == 1
+    assert "nothing" in capsys.readouterr().err
