@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, ViTImageProcessor
 
 from rsground.contracts import Head
 from rsground.errors import CheckpointError
-from rsground.models.state import load_state
+from rsground.models.folder import CARD, load_state, part_folder, read_card
 from rsground.models.tower_lm import TowerLM, TowerLMConfig, TowerLMProcessor
 from rsground.models.tower_lm.beginning import Spell, begin_headings
 from rsground.models.tower_lm.beginning import begin as begin_language
@@ -109,7 +109,7 @@ def resume_from(folder: Path, tower: Path | None = None, **changes: Any) -> tupl
     Raises:
         CheckpointError: the folder holds no model.
     """
-    home = _home(folder)
+    home = model_folder(folder)
     if home is None:
         raise CheckpointError("holds neither a model nor a system with one", folder)
     former = TowerLMConfig.from_pretrained(home)
@@ -150,12 +150,20 @@ def gone_on_with(recipe: Recipe, init: Path) -> tuple[TowerLM, Any]:
 
 def holds_model(folder: Path) -> bool:
     """Whether a stage of the language side wrote the folder; a dense stage writes a tower alone."""
-    return _home(folder) is not None
+    return model_folder(folder) is not None
 
 
-def _home(folder: Path) -> Path | None:
+def model_folder(folder: Path) -> Path | None:
+    """Where the model lies: in the folder, as the backbone of systems in it, or where their cards say."""
     homes = (folder, folder / "backbone", *sorted(folder.glob("*/backbone")))
-    return next((each for each in homes if (each / "tokenizer.json").is_file()), None)
+    found = next((each for each in homes if (each / "tokenizer.json").is_file()), None)
+    if found is None:  # systems that share a backbone
+        cards = (read_card(each.parent) for each in (*folder.glob(CARD), *sorted(folder.glob(f"*/{CARD}"))))
+        named = next(
+            (str(card.backbone.options["checkpoint"]) for card in cards if "checkpoint" in card.backbone.options), None
+        )
+        found = None if named is None else part_folder(named, "backbone")
+    return found
 
 
 def processor_of(model: TowerLM, tokenizer: Any) -> TowerLMProcessor:

@@ -23,7 +23,8 @@ class Recipe:
         name: of the run's folder.
         stage: ``"dense"`` (a small model's tower), ``"look"`` (its second look), ``"refer"`` (its language side learns
             what is meant), ``"answer"`` (one paradigm's answers), or ``"system"`` (any backbone and head).
-        init: recipe (by name) or folder whose result this one starts from; None to start from nothing.
+        init: recipe (by name), folder or ``package:folder`` whose result this one starts from; None to start from
+            nothing.
         seed: of weights, data order and chances.
         summary: one line.
         data, model, head, segmenter, options: as the stage reads them.

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from rsground.assembly import locate
 from rsground.errors import SuiteError
 from rsground.models.training.engine import join
 from rsground.models.training.processes import main_only
@@ -30,6 +31,7 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
 
     Raises:
         SuiteError: a recipe it starts from does not exist.
+        CheckpointError: it starts from a folder in a package that is not installed.
         StoreError: the folder holds the run of another recipe.
     """
     join(ways().launcher)
@@ -58,9 +60,13 @@ def _started(recipe: Recipe, name: str, root: Path) -> Path:
     beside = None if recipe.path is None else recipe.path.parent / f"{name}.toml"
     if beside is not None and beside.is_file():
         return run_recipe(read_recipe(beside), root)
-    if Path(name).is_dir():
-        return Path(name)
-    raise SuiteError(f"recipe {recipe.name!r} starts from {name!r}, which is neither a recipe beside it nor a folder")
+    folder = locate(name)
+    if folder.is_dir():
+        return folder
+    raise SuiteError(
+        f"recipe {recipe.name!r} starts from {name!r}, which is neither a recipe beside it, nor a folder, nor one in a "
+        "package ('package:folder')"
+    )
 
 
 def described(recipe: Recipe) -> str:

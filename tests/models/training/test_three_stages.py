@@ -7,14 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small import TEXT, TOWER
+import torch
+from small import TEXT, TOWER, WORDS, model
 
 from rsground.datasets.scenes import Scene
-from rsground.errors import CheckpointError
-from rsground.models.folder import read_card, read_state
+from rsground.errors import CheckpointError, SuiteError
+from rsground.models.folder import Card, PartCard, read_card, read_state, write_card
 from rsground.models.grounder import Grounder
+from rsground.models.tower_lm import TowerLMConfig
 from rsground.models.tower_lm.comparing import Around
-from rsground.models.training import language_setup, stage_refer
+from rsground.models.tower_lm.tokenizer import make_tokenizer
+from rsground.models.tower_lm.tower import Tower
+from rsground.models.training import language_setup, stage_dense, stage_refer
 from rsground.models.training.objects import objects_of
 from rsground.models.training.recipe import read_recipe
 from rsground.models.training.running import run_recipe
@@ -161,6 +165,39 @@ def test_pointing_is_gone_on_with_and_heads_keep_what_they_learned(
     assert (out / "geoground" / "head" / "model.safetensors").read_bytes() == b"as it was"
     judges = [language_setup.resume_from(each)[0].judge for each in (words, out)]
     assert [judge is not None and judge.compares for judge in judges] == [False, True]
+
+
+@pytest.mark.skipif("geoground" not in registry().offers("head"), reason="needs the head of rsground-textmask")
+def test_systems_that_name_their_backbone_are_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those that ship: cards in folders of a package, the model beside them. Its tower may be gone on with, too."""
+    words = make_tokenizer(WORDS, ["Where is "], size=320)
+    package = tmp_path / "some_zoo"
+    (package / "systems" / "geoground").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    language_setup.save_model(model(words), words, package / "backbones" / "one")
+    part = PartCard("transformers", {"checkpoint": "some_zoo:backbones/one"})
+    write_card(
+        package / "systems" / "geoground", Card(name="some/geoground", head=PartCard("geoground"), backbone=part)
+    )
+    went_on, _ = language_setup.resume_from(package / "systems")
+    of_system, _ = language_setup.resume_from(package / "systems" / "geoground")
+    for one, other in zip(went_on.parameters(), of_system.parameters(), strict=True):
+        assert torch.equal(one, other)
+    recipe = write(tmp_path, "real", stage="dense", init="some_zoo:systems")
+    began: list[Tower] = []
+    monkeypatch.setattr(stage_dense, "train", lambda dense, *given, **more: began.append(dense.tower))
+    with training_in(Ways("cpu", quiet=True)):
+        out = run_recipe(read_recipe(recipe), tmp_path / "runs")
+    for one, other in zip(went_on.tower.parameters(), began[0].parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert TowerLMConfig.from_pretrained(out).objects == TOWER["objects"]
+    lost = write(tmp_path, "lost", stage="dense", init="no_such_zoo:systems")
+    with training_in(Ways("cpu", quiet=True)), pytest.raises(CheckpointError, match="'no_such_zoo' is not installed"):
+        run_recipe(read_recipe(lost), tmp_path / "runs")
+    lost = write(tmp_path, "gone", stage="dense", init="nowhere")
+    with training_in(Ways("cpu", quiet=True)), pytest.raises(SuiteError, match="nor one in a package"):
+        run_recipe(read_recipe(lost), tmp_path / "runs")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
