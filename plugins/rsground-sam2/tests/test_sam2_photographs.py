@@ -69,6 +69,18 @@ def test_a_training_on_photographs_is_scored_on_others(referring: Path, tmp_path
     assert (out / "model.safetensors").is_file()
 
 
+def test_a_model_in_a_package_is_gone_on_with(referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, more = tmp_path / "some_weights" / "sam2", tmp_path / "more"
+    options = ["--refer", str(referring), "--windows", "0", "--crops", "1", "--prompts", "2", "--dense", "0"]
+    assert command.main([*options, "--out", str(begun), "--steps", "1"]) == 0
+    (tmp_path / "some_weights" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert command.main([*options, "--out", str(more), "--steps", "2", "--model", "some_weights:sam2"]) == 0
+    record = json.loads((more / "training.json").read_text())
+    assert (record["steps"], [each["steps"] for each in record["runs"]]) == (3, [1, 2])
+    assert command.main([*options, "--out", str(more), "--steps", "1", "--model", "no_such_weights:sam2"]) == 1
+
+
 @pytest.mark.parametrize("said", [[], ["--cache", "scenes", "--refer", "set"]])
 def test_a_training_is_on_one_kind_of_picture(said: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rsground.assembly import locate
 from rsground.errors import RsgroundError
 from rsground_sam2.training.beginning import begin
 from rsground_sam2.training.cache import CacheKey, Pictures, SceneCache
@@ -40,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0, help="of weights, crops and prompts (default: %(default)s)")
     made.add_argument("--resume", action="store_true", help="go on with the training in --out, for a further budget")
     made.add_argument("--trunk", type=Path, help="begin with the trunk of the training in this --out folder")
-    made.add_argument("--model", type=Path, help="begin with the weights and the record of the model in this folder")
+    made.add_argument(
+        "--model", help="begin with a model's weights and record: its folder, rsground_zoo_tiny:segmenter ..."
+    )
     made.add_argument("--frozen", action="store_true", help="train the decoder alone, from a beginning solved for")
     made.add_argument("--warm", type=int, default=usual.warm, help="steps to the highest rate (default: %(default)s)")
     made.add_argument("--steps", type=int, help="of this run, 0 to score only; without it, --minutes counts")
@@ -84,7 +87,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.resume:
         record = load_training(state, trainer, optimiser)
     elif options.model is not None:
-        record = load_weights(options.model, trainer.model)
+        record = load_weights(locate(options.model), trainer.model)
     else:
         record = Record("small SAM 2", {}, "cpu", options.seed)
     record.data |= data
