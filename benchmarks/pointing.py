@@ -1,6 +1,6 @@
 """How far a small model's answers are lost before a word is written: what its tower shows, and what it points at.
 
-    python benchmarks/pointing.py plugins/rsground-zoo-tiny/src/rsground_zoo_tiny/backbones/tiny-text-rare
+    python benchmarks/pointing.py plugins/rsground-zoo-tiny/src/rsground_zoo_tiny/backbones/tiny-text-framed
     python benchmarks/pointing.py work/tiny-refer-judge/out --tower work/tiny-tower-last/out
 
 On drawn scenes never trained on, by number of targets, and of one target by kind of expression: the share of
