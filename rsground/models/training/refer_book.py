@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsground.datasets.files import read_json
+from rsground.datasets.coco import CocoIndex
+from rsground.datasets.fields import RecordError
+from rsground.geometry import mask_to_rle
 from rsground.images import read_image
 from rsground.models.tower_lm.config import CATEGORIES
 from rsground.models.training.objects import Objects
 from rsground.models.training.steps import Steps
 from rsground.models.training.turned_book import Photo, turned_photo
-from rsground.regions import quad_of
+from rsground.regions import hbb_of, mask_of, quad_of
 from rsground.registry import load_dataset
-from rsground.types import RLE, ImageRef, Quad, Region, Sample, Task, View
+from rsground.types import ImageRef, Quad, Region, Sample, Size, Task, View
 
 
 @dataclass(frozen=True)
@@ -109,34 +111,39 @@ def photographs(
 ) -> list[tuple[list[Sample], list[tuple[Region, str]]]]:
     """Every image of a split: the expressions about it, and its annotated instances with their categories.
 
+    Each instance and each target has a mask: its own, or what its polygons, its oriented box or its box cover. An
+    annotation that cannot be read is left out, as the data set's reader leaves it out.
+
     Raises:
         LayoutError: the files are not there.
     """
     dataset: Any = load_dataset("rrsis-d", root, split, refs=refs)
     by_image: dict[str, list[Sample]] = defaultdict(list)
     for sample in dataset:
-        by_image[sample.image.uri].append(sample)
-    instances = _instances(Path(root) / "rrsisd" / "instances.json")
-    return [(samples, instances[Path(uri).name]) for uri, samples in by_image.items()]
-
-
-def _instances(file: Path) -> dict[str, list[tuple[Region, str]]]:
-    said = read_json(file)
-    names = {each["id"]: str(each["name"]).replace("_", " ") for each in said["categories"]}
-    files = {each["id"]: each["file_name"] for each in said["images"]}
-    found: dict[str, list[tuple[Region, str]]] = {name: [] for name in files.values()}
-    for each in said["annotations"]:
-        (plane,) = each["segmentation"]
-        x, y, w, h = each["bbox"]
-        mask = RLE(tuple(plane["size"]), plane["counts"].encode())
-        found[files[each["image_id"]]].append((Region(hbb=(x, y, x + w, y + h), rle=mask), names[each["category_id"]]))
+        targets = tuple(_with_mask(each, sample.size) for each in sample.targets or ())
+        by_image[sample.image.uri].append(replace(sample, targets=targets))
+    index = CocoIndex(dataset.instances)
+    found = []
+    with dataset.instances.open("rb") as stream:
+        for samples in by_image.values():
+            frame = dataset.frame(samples[0].image)
+            own = []
+            for _, annotation in index.of_image(index.images[samples[0].meta["image_id"]], stream):
+                with suppress(RecordError):
+                    region = _with_mask(index.region(annotation, frame), samples[0].size)
+                    own.append((region, str(region.label).replace("_", " ")))
+            found.append((samples, own))
     return found
+
+
+def _with_mask(region: Region, size: Size) -> Region:
+    return region if region.rle is not None else replace(region, rle=mask_to_rle(mask_of(region, size)))
 
 
 def _objects(own: list[tuple[Region, str]], original: tuple[int, int], size: int) -> Objects:
     scale = np.array([size / original[1], size / original[0]], dtype=np.float32)
     quads = np.array([_quad(region) for region, _ in own], dtype=np.float32).reshape(-1, 4, 2) * scale
-    boxes = np.array([region.hbb for region, _ in own], dtype=np.float32).reshape(-1, 2, 2) * scale
+    boxes = np.array([hbb_of(region) for region, _ in own], dtype=np.float32).reshape(-1, 2, 2) * scale
     categories = [CATEGORIES.index(name) if name in CATEGORIES else -1 for _, name in own]
     none = np.full(len(own), -1)
     return Objects(

@@ -1,0 +1,68 @@
+"""A referring set as training images: instances of every form have masks, and expressions mean theirs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rsground.datasets.refer.records import ImageRecord, Ref
+from rsground.datasets.refer.write_rrsisd import write_rrsisd
+from rsground.geometry import mask_to_rle, rle_to_mask
+from rsground.models.training.refer_book import photographs, refer_book
+from rsground.types import Region
+
+HEIGHT, WIDTH = 100, 200
+BOX, TURNED = (20.0, 10.0, 60.0, 50.0), ((120.0, 20.0), (160.0, 40.0), (140.0, 80.0), (100.0, 60.0))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """One photograph of a ship with a mask, a court of which only the oriented box is known, and a car with a box."""
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[70:90, 10:30] = True
+    regions = (
+        Region(hbb=(10, 70, 30, 90), rle=mask_to_rle(mask), label="ship"),
+        Region(hbb=(100, 20, 160, 80), quad=TURNED, label="tennis court"),
+        Region(hbb=BOX, label="vehicle"),
+    )
+    said = [("the ship", (0,)), ("the court", (1,)), ("the car and the court", (2, 1)), ("the plane", ())]
+    refs = tuple(Ref(text, targets, "category", (), None, []) for text, targets in said)
+    file = tmp_path / "one.png"
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(file)
+    write_rrsisd(tmp_path / "set", [ImageRecord("one", str(file), (HEIGHT, WIDTH), "train", regions, refs)], "copy")
+    return tmp_path / "set"
+
+
+def test_instances_of_every_form_have_masks(root: Path) -> None:
+    ((samples, own),) = photographs(str(root))
+    assert [name for _, name in own] == ["ship", "tennis court", "vehicle"]
+    ship, court, car = (rle_to_mask(region.rle) for region, _ in own if region.rle is not None)
+    assert int(ship.sum()) == 400
+    assert abs(int(court.sum()) - 2000) < 80, "what the oriented box covers"
+    assert int(car.sum()) == 1600
+    for sample in samples:
+        assert all(target.rle is not None for target in sample.targets or ())
+
+
+def test_expressions_mean_their_instances(root: Path) -> None:
+    book = refer_book(str(root), size=50)
+    assert book.expressions == [
+        [("the ship", (0,)), ("the court", (1,)), ("the car and the court", (2, 1)), ("the plane", ())]
+    ]
+    np.testing.assert_allclose(book.objects[0].boxes[2], [5, 5, 15, 25])
+    corners = {tuple(corner) for corner in book.objects[0].quads[1].tolist()}
+    assert corners == {(x / 4, y / 2) for x, y in TURNED}
+
+
+def test_a_broken_annotation_is_left_out(root: Path) -> None:
+    file = root / "rrsisd" / "instances.json"
+    said = json.loads(file.read_text())
+    said["annotations"][0]["category_id"] = 99
+    file.write_text(json.dumps(said))
+    ((samples, own),) = photographs(str(root))
+    assert [name for _, name in own] == ["tennis court", "vehicle"]
+    assert "the ship" not in [sample.expression for sample in samples]
