@@ -2,10 +2,11 @@
 
 A grid written as text is a picture in reading order. A model of billions keeps count of its lines and knows where in a
 picture it is; a small one is told line and column of the next cell, and how far from it the corners are of the object
-meant that a reader meets next. A grid before which its answer wrote four numbers lies in the box that they make
-(``box-mask``); there it is the object of that box. Both come in the code that places are written in (positions of two
-axes added to queries: DETR, Carion et al., 2020, https://arxiv.org/abs/2005.12872, section 3.2; relative ones: Shaw et
-al., 2018, https://arxiv.org/abs/1803.02155). What the line holds, the model still has to say run by run.
+meant that a reader meets next. A grid before which its answer wrote four numbers lies in the box that they make, in
+thousandths of the view (``box-mask``); there it is the object of that box. Both come in the code that places are
+written in (positions of two axes added to queries: DETR, Carion et al., 2020, https://arxiv.org/abs/2005.12872,
+section 3.2; relative ones: Shaw et al., 2018, https://arxiv.org/abs/1803.02155). What the line holds, the model still
+has to say run by run.
 """
 
 from __future__ import annotations
