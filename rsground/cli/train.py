@@ -115,7 +115,12 @@ def _tell(out: Path) -> None:
 
 
 def _tell_of_stop(args: argparse.Namespace, work: Path) -> None:
+    from rsground.models.training.running import DONE
+
     kept = sorted(work.glob("iter_*.pth"), key=lambda file: int(file.stem[5:]))
+    if not kept:  # a recipe that this one starts from was on its way
+        others = (file for file in work.parent.glob("*/iter_*.pth") if not (file.parent / DONE).is_file())
+        kept = sorted(others, key=lambda file: file.stat().st_mtime)
     where = f"saved as {kept[-1]}" if kept else "nothing was saved yet"
     words = " ".join(sys.argv[1:]) if sys.argv[1:2] == ["train"] else f"train {args.recipe} --root {args.root}"
     again = words.replace(" --fresh", "")

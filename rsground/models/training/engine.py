@@ -294,4 +294,4 @@ def _rates(schedule: Schedule) -> list[dict[str, Any]]:
         "eta_min_ratio": schedule.end,
         "by_epoch": False,
     }
-    return [rise, fall]
+    return [rise, fall] if steps > max(warmup, 1) else [rise]

@@ -52,6 +52,15 @@ def test_interrupt_saves_where_it_stands(tmp_path: Path) -> None:
     torch.testing.assert_close(fit(tmp_path / "run", Line(0.25), accumulate=2), whole, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_very_short_run_is_a_run(tmp_path: Path, steps: int) -> None:
+    line = Line()
+    before = fit(tmp_path / "none", Line(), steps=1, rate=0.0)
+    after = fit(tmp_path / "run", line, steps=steps)
+    assert line.left == -steps
+    assert not torch.equal(after, before)
+
+
 def test_training_leaves_tiny_numbers_to_others(tmp_path: Path) -> None:
     """Denormal numbers are zero while it runs, and never after it, however it ends."""
     seen: list[float] = []

@@ -65,6 +65,18 @@ def test_recipe_of_the_page_runs(
         assert grounder.ground(pictures / "0.png", "square 0").error is None
 
 
+def test_what_is_saved_of_a_recipe_before_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = argparse.Namespace(recipe="last.toml", root=str(tmp_path))
+    train._tell_of_stop(args, tmp_path / "last")
+    assert "nothing was saved yet" in capsys.readouterr().err
+    for name in ("done", "first"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "iter_20.pth").touch()
+    (tmp_path / "done" / "done.json").touch()
+    train._tell_of_stop(args, tmp_path / "last")
+    assert f"saved as {tmp_path / 'first' / 'iter_20.pth'}; to go on" in capsys.readouterr().err
+
+
 def test_values_as_in_toml() -> None:
     args = argparse.Namespace(fail=lambda message: (_ for _ in ()).throw(ValueError(message)))
     assert train._change("schedule.steps=100", args) == ("schedule.steps", 100)
