@@ -14,6 +14,7 @@ from PIL import Image
 
 from rsground.datasets.coco import CocoIndex
 from rsground.datasets.fields import RecordError
+from rsground.errors import DataError
 from rsground.geometry import mask_to_rle
 from rsground.images import read_image
 from rsground.models.tower_lm.config import CATEGORIES
@@ -116,12 +117,17 @@ def photographs(
 
     Raises:
         LayoutError: the files are not there.
+        DataError: the split holds nothing.
     """
     dataset: Any = load_dataset("rrsis-d", root, split, refs=refs)
     by_image: dict[str, list[Sample]] = defaultdict(list)
     for sample in dataset:
         targets = tuple(_with_mask(each, sample.size) for each in sample.targets or ())
         by_image[sample.image.uri].append(replace(sample, targets=targets))
+    if not by_image:
+        raise DataError(
+            f"holds no expressions of the split {split!r}: give each reference a 'split'", path=dataset.refs
+        )
     index = CocoIndex(dataset.instances)
     found = []
     with dataset.instances.open("rb") as stream:

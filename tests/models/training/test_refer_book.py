@@ -11,6 +11,7 @@ from PIL import Image
 
 from rsground.datasets.refer.records import ImageRecord, Ref
 from rsground.datasets.refer.write_rrsisd import write_rrsisd
+from rsground.errors import DataError
 from rsground.geometry import mask_to_rle, rle_to_mask
 from rsground.models.training.refer_book import photographs, refer_book
 from rsground.types import Region
@@ -56,6 +57,11 @@ def test_expressions_mean_their_instances(root: Path) -> None:
     np.testing.assert_allclose(book.objects[0].boxes[2], [5, 5, 15, 25])
     corners = {tuple(corner) for corner in book.objects[0].quads[1].tolist()}
     assert corners == {(x / 4, y / 2) for x, y in TURNED}
+
+
+def test_a_split_that_holds_nothing_is_named(root: Path) -> None:
+    with pytest.raises(DataError, match="no expressions of the split 'val'"):
+        refer_book(str(root), "val")
 
 
 def test_a_broken_annotation_is_left_out(root: Path) -> None:

@@ -127,9 +127,11 @@ def _scenes(options: argparse.Namespace) -> tuple[Pictures, Pictures, dict[str, 
 
 def _photographs(options: argparse.Namespace) -> tuple[Pictures, Pictures, dict[str, Any], dict[str, Any]]:
     """A referring set's photographs, likewise."""
+    say(f"reading the photographs of {options.refer}")
+    held_out = Photographs(options.refer, "val")
     cache = Photographs(options.refer, "train", options.windows, seed=options.seed)
     said = {"set": Path(options.refer).name, "windows": options.windows}
-    return cache, Photographs(options.refer, "val"), {"photographs": said}, {"set": said["set"], "split": "val"}
+    return cache, held_out, {"photographs": said}, {"set": said["set"], "split": "val"}
 
 
 def say(line: str) -> None:

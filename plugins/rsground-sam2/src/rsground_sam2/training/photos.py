@@ -34,6 +34,7 @@ class Photographs:
 
     Raises:
         LayoutError: the files are not there.
+        DataError: the split holds nothing.
     """
 
     def __init__(self, root: str, split: str, windows: int = 0, size: int = 256, seed: int = 0) -> None:
