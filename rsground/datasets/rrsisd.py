@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,16 +58,18 @@ class Rrsisd(Reader):
         found = self.layout.folder(images) if images else self.layout.find_folder(*names)
         self.folders = [found if found is not None else self.layout.folder(names[0])] if need_images else []
         self.folders += [found] if found is not None and not self.folders else []
-        self._index: CocoIndex | None = None
+
+    @cached_property
+    def index(self) -> CocoIndex:
+        """All annotated instances, read once."""
+        return CocoIndex(self.instances)
 
     def annotation_files(self) -> list[Path]:
         """References and instances."""
         return [self.refs, self.instances]
 
     def _entries(self) -> Iterator[Entry]:
-        if self._index is None:
-            self._index = CocoIndex(self.instances)
-        for line, problem in self._index.problems:
+        for line, problem in self.index.problems:
             yield broken_entry(self.instances, line, problem)
         with self.instances.open("rb") as stream:
             for number, ref in self._references():
@@ -90,9 +92,8 @@ class Rrsisd(Reader):
         ref = as_map(value, "a reference")
         if as_text(field(ref, "split"), "split") != self.split:
             return
-        assert self._index is not None
         key = as_key(field(ref, "image_id"), "image_id")
-        entry = self._index.images.get(key)
+        entry = self.index.images.get(key)
         if entry is None:
             raise RecordError("unknown-image", f"no image has the id {short(key)} in {self.instances.name}")
         image = self.image(find_below(self.folders, entry.file_name), entry.file_name, entry.size)
@@ -126,11 +127,10 @@ class Rrsisd(Reader):
         """The instances a reference names; gRefCOCO writes ``[-1]`` or ``no_target`` for none."""
         named = field(ref, "ann_id")
         ids = as_list(named, "ann_id") if isinstance(named, list | tuple) else [named]
-        assert self._index is not None
         frame = self.frame(image)
         keys = [as_key(one, "ann_id") for one in ids]
         return tuple(
-            self._index.region(self._index.with_id(key, stream), frame) for key in keys if key != -1 or len(keys) > 1
+            self.index.region(self.index.with_id(key, stream), frame) for key in keys if key != -1 or len(keys) > 1
         )
 
 

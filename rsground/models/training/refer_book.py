@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsground.datasets.coco import CocoIndex
 from rsground.datasets.fields import RecordError
 from rsground.errors import DataError
 from rsground.geometry import mask_to_rle
@@ -83,6 +82,7 @@ def refer_book(
 
     Raises:
         LayoutError: the files are not there.
+        DataError: the split holds nothing.
     """
     images, objects, questions, meant = [], [], [], []
     steps: list[list[Steps | None]] = []
@@ -128,7 +128,7 @@ def photographs(
         raise DataError(
             f"holds no expressions of the split {split!r}: give each reference a 'split'", path=dataset.refs
         )
-    index = CocoIndex(dataset.instances)
+    index = dataset.index
     found = []
     with dataset.instances.open("rb") as stream:
         for samples in by_image.values():
