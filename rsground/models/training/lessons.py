@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rsground.contracts import Head, Prompt, TokenHead
+from rsground.models.training.as_told import AsTold
 from rsground.models.training.packing import Lesson
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
@@ -106,6 +107,7 @@ class SceneLessons:
         speller: of the model.
         chances: how many, how long.
         seed: of the chances.
+        told: writes oriented boxes as the tower tells them; None to write them as they are annotated.
     """
 
     def __init__(
@@ -115,9 +117,10 @@ class SceneLessons:
         speller: Speller,
         chances: Chances,
         seed: int = 0,
+        told: AsTold | None = None,
     ) -> None:
         self.scenes, self.heads, self.speller, self.chances = scenes, list(heads), speller, chances
-        self.seed = seed
+        self.seed, self.told = seed, told
         self.restart()
 
     def restart(self) -> None:
@@ -133,7 +136,7 @@ class SceneLessons:
         samples = self.scenes.samples(at, Task.HBB)
         told, steps = self.scenes.expressions[at], self.scenes.steps[at]
         picked = self._picked(steps, [text for text, _ in told])
-        lessons = [replace(self._lesson(number, samples[each], told[each][1]), steps=steps[each]) for each in picked]
+        lessons = [replace(self._lesson(at, number, samples[each], told[each][1]), steps=steps[each]) for each in picked]
         short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
         used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
         return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]
@@ -147,10 +150,11 @@ class SceneLessons:
         picked: list[int] = np.argsort(-keys)[: self.chances.each].tolist()
         return picked
 
-    def _lesson(self, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
+    def _lesson(self, at: int, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
         head, tasks = self.heads[number]
         sample, targets = in_order(sample, targets)
         sample = replace(sample, task=tasks[int(self.rng.integers(len(tasks)))])
+        sample = sample if self.told is None else self.told(at, sample, targets)
         view = blank(sample)
         prompt = head.prompt(replace(sample, targets=None), view)
         if prompt.answer is None and not self.chances.write:

@@ -16,6 +16,7 @@ from rsground.errors import SuiteError
 from rsground.models.card import Card, PartCard, write_card
 from rsground.models.folder import load_state, save_state
 from rsground.models.tower_lm.tokenizer import number_ids
+from rsground.models.training.as_told import AsTold
 from rsground.models.training.dense import normalised
 from rsground.models.training.engine import train
 from rsground.models.training.fact_cache import cached_facts
@@ -73,12 +74,13 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
             load_state(head, weights)
     book = picture_book(recipe.data, cache)
     facts = cached_facts(model, book, recipe.data, cache)
+    told = AsTold(facts.facts, facts.shows) if recipe.options.get("as_told", False) else None
     chances = Chances.of(recipe.options, each=12, write=True)
     soft = SoftNumbers(number_ids(tokenizer), model.config.text_config.vocab_size, recipe.options.get("spread", 3.0))
     language = LanguageModel(model, soft, [head for head, _ in asked], book, recipe.options.get("pointing", 0.3))
     train(
         language,
-        SceneLessons(book, asked, Speller(tokenizer), chances, recipe.seed),
+        SceneLessons(book, asked, Speller(tokenizer), chances, recipe.seed, told),
         PackLessons(facts, tokenizer.eos_token_id),
         recipe.schedule,
         work,
