@@ -136,7 +136,8 @@ class SceneLessons:
         samples = self.scenes.samples(at, Task.HBB)
         told, steps = self.scenes.expressions[at], self.scenes.steps[at]
         picked = self._picked(steps, [text for text, _ in told])
-        lessons = [replace(self._lesson(at, number, samples[each], told[each][1]), steps=steps[each]) for each in picked]
+        asked = [(self._lesson(at, number, samples[each], told[each][1]), steps[each]) for each in picked]
+        lessons = [replace(lesson, steps=taken) for lesson, taken in asked]
         short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
         used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
         return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]

@@ -75,9 +75,9 @@ def test_on_either_side_of_the_angle_where_the_convention_begins_anew(degrees: f
 
 def test_what_would_be_written_otherwise_is_another_width() -> None:
     known = numbers(2.0)  # width along the image's, where the annotation of 90 degrees has it across
-    plain, changed = (written(each)[0] for each in (sample(upright()), told((0, 0.9, known))(0, sample(upright()), [0])))
-    assert plain == [500, 500, 100, 300, 90]
-    assert changed == [500, 500, 300, 100, 2]
+    plain, changed = sample(upright()), told((0, 0.9, known))(0, sample(upright()), [0])
+    assert written(plain) == [[500, 500, 100, 300, 90]]
+    assert written(changed) == [[500, 500, 300, 100, 2]]
 
 
 def test_the_surest_token_that_shows_the_object_is_written() -> None:
