@@ -78,9 +78,13 @@ def begin(
         **sizes,
     )
     config.numbers = list(number_ids(tokenizer).values())
-    config.update(_parts(text, tokenizer))
+    parts = _parts(text, tokenizer)
+    headings = parts.pop("headings", False)
+    config.update(parts)
     model = TowerLM(config)
     begin_language(model, _spell(tokenizer))
+    if headings:
+        begin_headings(model, _spell(tokenizer))
     load_state(model.tower, tower)
     return model, tokenizer
 

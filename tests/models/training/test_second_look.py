@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from small import TEXT, TOWER, model, tokenizer
 from test_three_stages import write
 from two_processes import in_two_processes
@@ -28,6 +29,7 @@ from rsground.models.training.scene_cache import SceneCache, scene_cache
 from rsground.models.training.second_look import LookModel, PackLooks, look_losses, look_targets
 from rsground.models.training.sources import picture_book
 from rsground.models.training.ways import Ways, training_in
+from rsground.registry import registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 WORDS = tokenizer()
@@ -278,15 +280,14 @@ def test_facts_are_kept_before_and_after_the_look(tmp_path: Path) -> None:
 
 def test_the_look_is_a_stage_between_stages(tmp_path: Path) -> None:
     write(tmp_path, "look", stage="look", init=f"{tmp_path}/begun")
-    write(tmp_path, "tower", stage="dense", model=TOWER)
-    write(tmp_path, "bare", stage="look", init="tower")
+    write(tmp_path, "bare", stage="look")
     with training_in(Ways("cpu", quiet=True)):
         small = model(WORDS)
         language_setup.save_model(small, WORDS, tmp_path / "begun")
         (tmp_path / "begun" / "geoground" / "head").mkdir(parents=True)
         (tmp_path / "begun" / "geoground" / "head" / "model.safetensors").write_bytes(b"kept")
         out = run_recipe(read_recipe(tmp_path / "look.toml"), tmp_path / "runs")
-        with pytest.raises(SuiteError, match="goes on with a small model"):
+        with pytest.raises(SuiteError, match="starts from a taught tower or a small model"):
             run_recipe(read_recipe(tmp_path / "bare.toml"), tmp_path / "runs")
     after, _ = language_setup.resume_from(out)
     assert after.look is not None
@@ -294,6 +295,34 @@ def test_the_look_is_a_stage_between_stages(tmp_path: Path) -> None:
     assert (out / "geoground" / "head" / "model.safetensors").read_bytes() == b"kept"
     for name, value in small.tower.state_dict().items():
         torch.testing.assert_close(after.tower.state_dict()[name], value)
+
+
+@pytest.mark.skipif("geoground" not in registry().offers("head"), reason="needs the head of rsground-textmask")
+def test_a_look_begins_a_model_after_a_tower_and_pointing_goes_on_with_it(tmp_path: Path) -> None:
+    heads = [{"name": "geoground", "tasks": ["hbb"]}]
+    words = {"vocabulary": 320, **TEXT}
+    write(tmp_path, "tower", stage="dense", model=TOWER)
+    looks = {"look": 2, "headings": True}
+    write(tmp_path, "look", stage="look", init="tower", model={**words, **looks}, options={"heads": heads})
+    judge = {"judge_width": 16, "judge_layers": 1, "judge_compares": True, "judge_measures": True, "judge_starts": 2}
+    recipe = write(tmp_path, "words", stage="refer", init="look", model=judge, options={"heads": heads, "each": 3})
+    with training_in(Ways("cpu", quiet=True)):
+        out = run_recipe(read_recipe(recipe), tmp_path / "runs")
+    tower = load_file(tmp_path / "runs" / "tower" / "out" / "model.safetensors")
+    begun, speaks = language_setup.resume_from(tmp_path / "runs" / "look" / "out")
+    after, _ = language_setup.resume_from(out)
+    assert (after.config.look, after.config.headings, after.config.judge_starts) == (2, True, 2)
+    assert begun.look is not None
+    assert after.look is not None
+    assert begun.look.tells.weight.abs().sum() > 0, "the look was taught"
+    for name, value in begun.look.state_dict().items():
+        torch.testing.assert_close(after.look.state_dict()[name], value)
+    for name, value in after.tower.state_dict().items():
+        torch.testing.assert_close(value, tower[name])
+    up, right = begun.visual.told.weight[:, -9], begun.visual.told.weight[:, -8]
+    for told, name in ((up, "up"), (right, "right")):
+        word = begun.get_input_embeddings().weight[speaks(f" {name}", add_special_tokens=False)["input_ids"]].mean(0)
+        torch.testing.assert_close(told, word / word.std() * 0.4)
 
 
 @pytest.mark.slow
