@@ -465,11 +465,47 @@ def test_an_own_canvas_is_used_as_it_is(backbone: GeoPixelBackbone) -> None:
     np.testing.assert_array_equal(backbone.canvas(small), backbone.canvas(view))
 
 
+def test_a_large_image_is_answered_with_fewer_tiles(folder: Path) -> None:
+    """71 x 71 tiles upstream."""
+    backbone = GeoPixelBackbone(folder, device="cpu", hd_num=4)
+    (found,) = backbone.generate([Prompt("Where is the ship?", picture(2000, 2000), answer="there")])
+    assert found.usage.visual_tokens == token_count((6, 6), 2)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_too_many_tiles_are_refused_before_they_are_looked_at(
+    folder: Path, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the cap off, as upstream. The number that the message gives is the largest that fits."""
+
+    def asked(tiles: int) -> int | None:
+        backbone = GeoPixelBackbone(folder, device="cpu", hd_num=4, max_tiles=1 if own else tiles)
+        view = picture(300, 500)
+        if own:
+            view = HDTiles(hd_num=4, tile=28, max_tiles=tiles).apply(view, miniature(Task.MASK, size=(300, 500)))
+        object.__setattr__(backbone.model.config.language, "max_length", 400)
+        if tiles > 96:
+            monkeypatch.setattr(backbone.model, "image_tokens", lambda canvas: pytest.fail("CLIP ran"))
+        (found,) = backbone.generate([Prompt("Where is the ship?", view, answer="there")])
+        return found.usage.visual_tokens
+
+    with pytest.raises(PromptError, match=r"777 of them visual.*bound is 400; give") as caught:
+        asked(10**9)
+    assert ("hd-tiles" if own else "geopixel-7b") in str(caught.value)
+    advised = int(str(caught.value).rpartition("max_tiles=")[2])
+    visual = asked(advised)
+    assert visual is not None
+    assert visual < 400
+    with pytest.raises(PromptError, match=f"max_tiles={advised}$"):
+        asked(96)
+
+
 def test_what_cannot_be_asked(backbone: GeoPixelBackbone) -> None:
     from rsground.contracts import MaskPrompt
 
-    with pytest.raises(PromptError, match="visual"):
-        backbone.generate([Prompt("ship " * 9000, picture())])
+    for view in (picture(), None):
+        with pytest.raises(PromptError, match=r"visual.*use fewer words"):
+            backbone.generate([Prompt("ship " * 9000, view)])
     features = backbone.segmenter.encode(picture().images[0])
     with pytest.raises(ContractError, match="embeddings only"):
         backbone.segmenter.segment(features, [MaskPrompt(box=(0, 0, 4, 4))], (40, 60))
