@@ -118,6 +118,15 @@ class TokenHead(Head):
     capture = frozenset({"hidden"})
     special_tokens: ClassVar[tuple[str, ...]] = ()
 
+    def reply(self, sample: Sample) -> str | None:
+        """What the model should learn to write after an answer that this head forces; None where that is nothing.
+
+        In training it comes with the prompt as ``options["reply"]``, and the text loss is taken on it alone. Only a
+        backbone that can learn it should be given one.
+        """
+        del sample
+        return None
+
     @abstractmethod
     def loss(self, hidden: Sequence[Any], samples: Sequence[Sample], views: Sequence[View]) -> Mapping[str, Any]:
         """Named scalar losses (torch tensors, unweighted sum is minimised).

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsground.contracts import Backbone, Prompt
+from rsground.contracts import Prompt
 from rsground.errors import PromptError
 from rsground.models import adapters
 from rsground.models.answering import Answerer
@@ -20,14 +20,15 @@ from rsground.models.devices import in_parts, pick_device, pick_dtype
 from rsground.models.encoding import Encoded, Encoder, grouped
 from rsground.models.families import visual_boxes
 from rsground.models.loading import hub_folder, load_model, load_processor
-from rsground.models.marks import add_tokens, marks_of
+from rsground.models.marks import marks_of
+from rsground.models.teachable import TeachableBackbone
 from rsground.models.teaching import Taught, teach
 from rsground.types import Generation, View
 
 Answer = TypeVar("Answer")
 
 
-class TransformersBackbone(Backbone):
+class TransformersBackbone(TeachableBackbone):
     """A model of transformers' ``AutoModelForImageTextToText`` from a local folder in hub layout.
 
     Prompts of any kind may come together: they are answered in batches of equal needs, padded on the left, and each
@@ -93,12 +94,6 @@ class TransformersBackbone(Backbone):
             self.load_adapter(adapter)
 
     @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        found: torch.device = self.model.device
-        return found
-
-    @property
     def hidden_size(self) -> int:
         """Width D of the hidden states."""
         return int(self.model.config.get_text_config(decoder=True).hidden_size)
@@ -113,15 +108,7 @@ class TransformersBackbone(Backbone):
         with self._evaluating():
             return self._in_groups(rows, self._answerer)
 
-    def teach(self, prompts: Sequence[Prompt]) -> Taught:
-        """A training pass over prompts that all have an answer; gradients flow where the caller enables them.
-
-        Raises:
-            PromptError: a prompt has no answer, or is too long with it.
-        """
-        for prompt in prompts:
-            if prompt.answer is None:
-                raise PromptError(f"teaching needs an answer to every prompt; {prompt.text[:60]!r} has none")
+    def _teach(self, prompts: Sequence[Prompt]) -> Taught:
         rows = [self._encoded(prompt) for prompt in prompts]
         return teach(self.model, rows, self.marks.end, self.marks.pad)
 
@@ -150,8 +137,7 @@ class TransformersBackbone(Backbone):
         return visual_boxes(self.model, self.processor, self._encoder.encode(Prompt("", view)))
 
     def add_tokens(self, tokens: Sequence[str]) -> None:
-        """Add special tokens to the vocabulary; those it has already stay. New rows are the mean of the old ones."""
-        add_tokens(self.model, self.tokenizer, tokens)
+        super().add_tokens(tokens)
         self._answerer = None
 
     def save(self, folder: str | Path) -> None:
@@ -161,23 +147,6 @@ class TransformersBackbone(Backbone):
             CheckpointError: the folder cannot be written.
         """
         adapters.save_whole(self.model, self.lora, self.processor, Path(folder))
-
-    def add_lora(
-        self, rank: int = 16, alpha: float = 32.0, dropout: float = 0.05, targets: Sequence[str] | str | None = None
-    ) -> None:
-        """Freeze the model and put low-rank adapters on it: what is trained from here on is theirs alone.
-
-        Args:
-            rank: rank of the update.
-            alpha: the update is scaled by alpha / rank.
-            dropout: on the adapters' input while training.
-            targets: names of linear layers, or a pattern; by default all those of the language model.
-
-        Raises:
-            CheckpointError: there is an adapter already.
-            MissingExtraError: peft is not installed.
-        """
-        self.lora = adapters.add(self.model, self.lora, rank, alpha, dropout, targets)
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the LoRA adapter alone, as peft reads it."""

@@ -13,13 +13,15 @@ import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from rsground.contracts import Backbone, Head, Preprocessor, Prompt, Training
+from rsground.contracts import Backbone, Head, Preprocessor, Prompt, TokenHead, Training
 from rsground.errors import SuiteError
 from rsground.pipeline import Images
 from rsground.regions import map_region
 from rsground.registry import load_dataset, registry, target_of
 from rsground.types import Sample, Task, View
 
+REPLY = "reply"
+"""The option of a prompt that holds what :meth:`rsground.contracts.TokenHead.reply` says."""
 _KEYS = {"kind", "name", "root", "split", "options", "tasks", "limit", "pairs", "val"}
 
 
@@ -137,7 +139,9 @@ class PairStream(TorchDataset[Pair]):
         view = self.view(sample)
         asked = self.head.prompt(replace(sample, targets=None, answer=None), view)
         if asked.answer is not None:
-            return Pair(asked, True, True, sample, view)
+            reply = self.head.reply(sample) if isinstance(self.head, TokenHead) else None
+            options = asked.options if reply is None else {**asked.options, REPLY: reply}
+            return Pair(replace(asked, options=options), True, True, sample, view)
         offered = list(self.head.training_pairs(sample, view, rng)) if self.kinds else []
         chances = np.array([self.kinds.get(each.kind, 0.0) / _many(offered, each.kind) for each in offered])
         if not chances.sum() > 0:

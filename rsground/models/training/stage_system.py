@@ -14,10 +14,10 @@ from mmengine.dist import barrier, is_main_process
 from rsground.assembly import locate
 from rsground.contracts import Head, Preprocessor
 from rsground.errors import SuiteError
-from rsground.models.backbone import TransformersBackbone
 from rsground.models.card import Card, PartCard
 from rsground.models.grounder import Grounder
 from rsground.models.loading import hub_folder
+from rsground.models.teachable import TeachableBackbone
 from rsground.models.training.engine import train
 from rsground.models.training.hooks import BEST
 from rsground.models.training.recipe import Recipe
@@ -41,7 +41,7 @@ class Assembled:
         dtype: what the backbone's weights are stored in.
     """
 
-    backbone: TransformersBackbone
+    backbone: TeachableBackbone
     head: Head
     steps: tuple[Preprocessor, ...]
     dtype: torch.dtype
@@ -104,8 +104,11 @@ def assembled(recipe: Recipe, init: Path | None, base: Path, lora: Mapping[str, 
         "backbone", recipe.model.get("backbone", "transformers"), checkpoint=str(hub_folder(folder)),
         **{"device": ways().device, **options},
     )  # fmt: skip
-    if not isinstance(backbone, TransformersBackbone):
-        raise SuiteError(f"stage 'system' trains backbones made on 'transformers', not {type(backbone).__name__}")
+    if not isinstance(backbone, TeachableBackbone):
+        raise SuiteError(
+            f"stage 'system' trains backbones that can be taught (rsground.models.teachable), such as 'transformers'; "
+            f"{type(backbone).__name__} answers only"
+        )
     head: Head = _part("head", recipe.head, folder if (folder / "head").is_dir() else None, base)
     if recipe.segmenter:
         head.segmenter = _part("segmenter", recipe.segmenter, folder if (folder / "segmenter").is_dir() else None, base)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from rsground.contracts import Head, TokenHead
 from rsground.errors import ContractError, SuiteError
-from rsground.models.backbone import TransformersBackbone
+from rsground.models.teachable import TeachableBackbone
 from rsground.models.teaching import Taught
 from rsground.models.tokens import rows_read
-from rsground.models.training.sample_stream import Pair
+from rsground.models.training.sample_stream import REPLY, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Trained:
     """What of a system is trained.
 
     Attributes:
-        lora: options of :meth:`TransformersBackbone.add_lora`; None trains the backbone's own weights.
+        lora: options of :meth:`.TeachableBackbone.add_lora`; None trains the backbone's own weights.
         freeze: patterns of names (``backbone.*vision_tower*``) that stay as they are.
         train: patterns of names that are trained although something else froze them.
         text_weight: of the loss on what is written.
@@ -73,7 +73,7 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         SuiteError: nothing is left to train, or a pattern names nothing.
     """
 
-    def __init__(self, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
+    def __init__(self, backbone: TeachableBackbone, head: Head, what: Trained) -> None:
         super().__init__()
         self.parts = (backbone, head)
         self.text_weight = what.text_weight
@@ -116,7 +116,10 @@ class SystemModel(BaseModel):  # type: ignore[misc]
             _collect(read, head, written, taught)
         forced = [pair for pair in pairs if pair.forced]
         if forced:
-            _collect(read, head, forced, backbone.teach([pair.prompt for pair in forced]))
+            taught = backbone.teach([pair.prompt for pair in forced])
+            if any(REPLY in pair.prompt.options for pair in forced):
+                losses["loss_text"] = losses.get("loss_text", 0.0) + self.text_weight * taught.loss
+            _collect(read, head, forced, taught)
         if isinstance(head, TokenHead) and read.pairs:
             made = head.loss(read.hidden, [pair.sample for pair in read.pairs], [pair.view for pair in read.pairs])
             losses.update({f"loss_{name}": value for name, value in made.items()})
@@ -134,7 +137,7 @@ def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> 
             read.pairs.append(pair)
 
 
-def _choose(model: SystemModel, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
+def _choose(model: SystemModel, backbone: TeachableBackbone, head: Head, what: Trained) -> None:
     if hasattr(model, "segmenter"):
         model.segmenter.requires_grad_(False)
     if hasattr(head, "trainable"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from rsground import registry as registry_module
-from rsground.contracts import Prompt, TokenHead, Training
+from rsground.contracts import Backbone, Prompt, TokenHead, Training
 from rsground.errors import SuiteError
 from rsground.models.folder import load_state, read_card, read_state
 from rsground.models.grounder import Grounder
@@ -25,7 +26,7 @@ from rsground.models.training.stage_system import assembled
 from rsground.models.training.system_model import SystemModel, Trained
 from rsground.models.training.ways import Ways, training_in
 from rsground.registry import Registry, registry
-from rsground.specs import HeadSpec
+from rsground.specs import BackboneSpec, HeadSpec
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 
 HERE = __name__
@@ -74,7 +75,7 @@ class Corner(TokenHead, torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A registry with the head above."""
+    """A registry with the head above and the backbone below."""
 
     class Plugin:
         hook = pluggy.HookimplMarker("rsground")
@@ -82,6 +83,10 @@ def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         @hook
         def rsground_heads(self) -> list[HeadSpec]:
             return [HeadSpec(name="corner", target=f"{HERE}:Corner", summary="corner")]
+
+        @hook
+        def rsground_backbones(self) -> list[BackboneSpec]:
+            return [BackboneSpec(name="mute", target=f"{HERE}:Mute", summary="mute")]
 
     class Point:
         name, value, dist = "corner", HERE, None
@@ -246,6 +251,46 @@ def test_forced_answers_are_not_taught(tmp_path: Path, llava: Path, pictures: Pa
     head.states = "answer"
     model([Pair(prompt, True, True, sample, view)])
     assert len(head.seen[1][0][0]) > 2
+
+
+def test_a_reply_after_a_forced_answer_is_learned(
+    tmp_path: Path, llava: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head names it, the stream hands it on, and the backbone's text loss then counts."""
+
+    def prompt(head: Corner, sample: Sample, view: View) -> Prompt:
+        assert sample.answer is None
+        return Prompt(sample.expression, view, answer="square 0 [BOX]")
+
+    monkeypatch.setattr(Corner, "prompt", prompt)
+    monkeypatch.setattr(Corner, "reply", lambda head, sample: sample.answer)
+    model, backbone, head = parts(tmp_path, llava, text_weight=0.5)
+    (first, *_) = read_samples({"name": "jsonl", "root": str(pictures), "split": "train"}, tmp_path)
+    stream, rng = PairStream([first], head), np.random.default_rng(0)
+    silent, said = (stream.pair(replace(first, answer=answer), rng) for answer in (None, "It is there."))
+    assert "reply" not in silent.prompt.options
+    assert said.prompt.options["reply"] == "It is there."
+    losses = model.eval()([silent, said])
+    assert set(losses) == {"loss_text", "loss_box"}
+    taught = backbone.teach([silent.prompt, said.prompt])
+    torch.testing.assert_close(losses["loss_text"], 0.5 * taught.loss)
+    assert set(model([silent])) == {"loss_box"}
+
+
+class Mute(Backbone):
+    """Answers, and cannot be taught."""
+
+    def __init__(self, checkpoint: str, device: str, dtype: str, max_context: int) -> None:
+        pass
+
+    def _generate(self, prompts: Any) -> list[Generation]:
+        return [Generation("") for _ in prompts]
+
+
+def test_a_backbone_that_cannot_be_taught_is_refused(tmp_path: Path, llava: Path, pictures: Path) -> None:
+    asked = recipe(tmp_path, llava, **{"model.backbone": "mute"})
+    with training_in(Ways("cpu", quiet=True)), pytest.raises(SuiteError, match=r"can be taught.*Mute answers only"):
+        run_recipe(asked, tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def rsground_backbones() -> list[BackboneSpec]:
         ),
         BackboneSpec(
             name="segearth-r1-phi",
-            target="rsground_segtoken.segearth:SegEarthR1Backbone",
+            target="rsground_segtoken.segearth.backbone:SegEarthR1Backbone",
             summary="SegEarth-R1's Phi-1.5 as published; reads descriptions for head segearth-r1 with preset paper",
             requires=("torch", "safetensors", "transformers"),
         ),
