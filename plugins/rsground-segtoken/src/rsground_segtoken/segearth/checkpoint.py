@@ -18,7 +18,15 @@ from rsground_segtoken.segearth.names import from_published, to_published
 if TYPE_CHECKING:
     from transformers import PhiConfig, PhiForCausalLM
 
-_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "bos_token_id",
+    "eos_token_id",
+)
 _ROTARY = "partial_rotary_factor"
 _KIND, _PLAIN = "llava_phi", "phi"
 _SHOWN = 3
@@ -76,7 +84,7 @@ def save_language(config: PhiConfig, state: Mapping[str, Tensor], tokenizer: Any
     Raises:
         CheckpointError: the folder cannot be written.
     """
-    said = {name: getattr(config, name) for name in _SIZES}
+    said = {name: getattr(config, name) for name in _FIELDS}
     rotary: Any = config.rope_parameters
     file = folder / "config.json"
     try:
@@ -94,7 +102,7 @@ def phi_of(root: Path, config: Mapping[str, Any]) -> PhiConfig:
     """The language model's configuration, as far as ``config.json`` tells it."""
     if config["model_type"] == _PLAIN:
         return read_phi(root)
-    return phi_config(**{name: config[name] for name in (*_SIZES, _ROTARY) if name in config})
+    return phi_config(**{name: config[name] for name in (*_FIELDS, _ROTARY) if name in config})
 
 
 def read_config(root: Path, *others: str) -> dict[str, Any]:
