@@ -74,6 +74,7 @@ def test_json_has_every_form_of_every_region(capsys: pytest.CaptureFixture[str],
     assert (answer["expression"], answer["task"], answer["text"]) == ("the ship", "hbb", BOX)
     assert (answer["parsed"], answer["error"], answer["issues"]) == (True, None, [])
     assert answer["usage"]["latency_s"] > 0
+    assert answer["usage"]["time_s"] == answer["usage"]["latency_s"]
     (region,) = answer["regions"]
     assert region["hbb"] == [50, 25, 150, 75]
     assert region["quad"] == [[50, 25], [150, 25], [150, 75], [50, 75]]

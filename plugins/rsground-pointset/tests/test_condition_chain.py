@@ -20,7 +20,7 @@ from rsground.testing import PreprocessorConformance, miniature
 from rsground.testing.samples import blank_view
 from rsground.types import Generation, ImageRef, Region, Sample, Task, Usage, View
 from rsground_pointset.anyres import AnyRes
-from rsground_pointset.chained import Chained, added, chained
+from rsground_pointset.chained import NO_COST, Chained, added, chained
 from rsground_pointset.condition_chain import ConditionChain
 from rsground_pointset.conditions import Step
 from rsground_pointset.georsmllm import GeoRsmllmHead
@@ -209,6 +209,12 @@ class Short(Backbone):
 
 def test_what_is_not_known_of_one_is_not_known_of_both() -> None:
     assert added(Usage(1.0, None, 3, 4, 10), Usage(2.0, 5, 6, 7, 8)) == Usage(3.0, None, 9, 11, 10)
+
+
+def test_times_are_added_too_and_no_question_costs_nothing() -> None:
+    one = Usage(1.0, 2, 3, 4, 5, 6.0, time_s=0.5)
+    assert added(one, one) == Usage(2.0, 4, 6, 8, 5, 12.0, time_s=1.0)
+    assert added(NO_COST, one) == added(one, NO_COST) == one
 
 
 def test_an_unknown_parser_is_named() -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from rsground.contracts import Backbone, Preprocessor, Prompt
 from rsground.errors import UnknownNameError
 from rsground.types import Generation, Sample, Task, Usage, View
-from rsground_pointset.chained import KEY, Chained, added
+from rsground_pointset.chained import KEY, NO_COST, Chained, added
 from rsground_pointset.conditions import read_steps, split, splitting_prompt
 from rsground_pointset.georsmllm import GeoRsmllmHead
 
@@ -69,7 +69,7 @@ class ConditionChain(Preprocessor):
 
     def _parsed(self, sample: Sample, backbone: Backbone) -> Chained:
         if self.parser == "rules":
-            return Chained(steps=split(sample.expression), usage=Usage(0.0, 0, 0, 0, 0, 0.0))
+            return Chained(steps=split(sample.expression), usage=NO_COST)
         asked = Prompt(
             splitting_prompt(sample.expression),
             max_new_tokens=self.max_new_tokens,
