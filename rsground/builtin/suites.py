@@ -10,7 +10,7 @@ SUITES: list[SuiteSpec] = [
     ),
     SuiteSpec(
         name="head_to_head",
-        summary="the trained tiny systems on every grounding task, three seeds, beside blind baselines",
+        summary="the trained tiny systems on every grounding task, three seeds, beside blind baselines and ceilings",
         resource="rsground:head_to_head.toml",
     ),
     SuiteSpec(
