@@ -39,7 +39,8 @@ class TransformersBackbone(Backbone):
         dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         constrained: whether a prompt's grammar is enforced while decoding.
         batch_size: prompts at once.
-        temperature: 0 for the likeliest token each time; else tokens are drawn, by the prompt's ``options["seed"]``.
+        temperature: 0 for the likeliest token each time; else tokens are drawn, by the prompt's ``options["seed"]``,
+            its text and the pixels that it shows: the same question about another image draws other numbers.
         top_p: of drawn tokens, the share of probability that is drawn from.
         adapter: folder of a LoRA adapter to put on the weights.
         max_context: most tokens of prompt and answer together, where it should be less than the model's own.
