@@ -30,8 +30,14 @@ Answer = TypeVar("Answer")
 class TransformersBackbone(Backbone):
     """A model of transformers' ``AutoModelForImageTextToText`` from a local folder in hub layout.
 
-    Prompts of any kind may come together: they are answered in batches of equal needs, padded on the left, and each
-    gets the answer that it would get alone. Where memory runs out a batch is halved.
+    Prompts of any kind may come together: they are answered in batches of equal needs, padded on the left. Where memory
+    runs out a batch is halved.
+
+    In float32 each prompt gets the answer that it would get alone. In bfloat16 and float16 it need not: a batch adds up
+    in another order, sums round differently, and where two tokens are as good as equally likely (their logits a few
+    roundings apart) the other one may be said, and what follows from it. States of the same tokens agree to about one
+    part in a hundred, and answers under a grammar are valid all the same. ``batch_size=1`` makes answers independent of
+    their neighbours in any precision.
 
     Args:
         checkpoint: the folder, or a system folder with ``backbone/`` in it. Safetensors only; nothing is fetched.
