@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -63,6 +63,9 @@ class TransformersBackbone(Backbone):
         CheckpointError: the folder holds no model, or not one that can be loaded safely and whole.
         DeviceError: no such device or precision here.
     """
+
+    saved_options: ClassVar[frozenset[str]] = frozenset({"adapter"})
+    """Options that :meth:`save` writes into the weights, so that a saved system must not name them again."""
 
     def __init__(
         self,
