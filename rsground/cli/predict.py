@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who = parser.add_argument_group("whom to ask")
     who.add_argument("--system", required=True, metavar="NAME|FOLDER", help="registered system, or a system folder")
     who.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1 ... (default: the system's own)")
-    who.add_argument("--dtype", metavar="T", help="float32, bfloat16, float16 (default: the system's own)")
+    who.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16, float16 (default: the system's own)")
     decoding = who.add_mutually_exclusive_group()
     decoding.add_argument("--constrained", action="store_true", default=None, help="only answers of the head's form")
     decoding.add_argument("--free", dest="constrained", action="store_false", help="any text, read as far as it goes")

@@ -16,10 +16,10 @@ from rsground.errors import PromptError
 from rsground.models import adapters
 from rsground.models.answering import Answerer
 from rsground.models.attending import Attended, attend
-from rsground.models.devices import in_parts, pick_device, pick_dtype
+from rsground.models.devices import in_parts, pick_device
 from rsground.models.encoding import Encoded, Encoder, grouped
 from rsground.models.families import visual_boxes
-from rsground.models.loading import hub_folder, load_model, load_processor
+from rsground.models.loading import fitting_dtype, hub_folder, load_model, load_processor
 from rsground.models.marks import add_tokens, marks_of
 from rsground.models.teaching import Taught, teach
 from rsground.types import Generation, View
@@ -42,7 +42,8 @@ class TransformersBackbone(Backbone):
     Args:
         checkpoint: the folder, or a system folder with ``backbone/`` in it. Safetensors only; nothing is fetched.
         device: ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
-        dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``. The
+            project's own small model computes in float32, by ``"auto"`` too, and refuses others.
         constrained: whether a prompt's grammar is enforced while decoding.
         batch_size: prompts at once.
         temperature: 0 for the likeliest token each time; else tokens are drawn, by the prompt's ``options["seed"]``,
@@ -84,7 +85,7 @@ class TransformersBackbone(Backbone):
         place = pick_device(device)
         folder = hub_folder(checkpoint)
         self.processor: Any = load_processor(folder)
-        self.model: Any = load_model(folder, place, pick_dtype(dtype, place))
+        self.model: Any = load_model(folder, place, fitting_dtype(folder, dtype, place))
         self.tokenizer: Any = self.processor.tokenizer
         self.marks = marks_of(self.model, self.tokenizer)
         self.batch_size = batch_size

@@ -162,6 +162,8 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
     absent = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(DeviceError, match=f"'{absent}' was asked for, but"):
         pick_device(absent)
+    with pytest.raises(DeviceError, match="'vulkan' was asked for, but this machine has none"):
+        pick_device("vulkan")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

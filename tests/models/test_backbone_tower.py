@@ -11,7 +11,9 @@ import tiny
 import torch
 
 from rsground.contracts import Prompt
+from rsground.errors import DeviceError
 from rsground.models.backbone import TransformersBackbone
+from rsground.models.loading import fitting_dtype
 from rsground.types import View
 
 HIDDEN = frozenset({"hidden"})
@@ -76,3 +78,14 @@ def test_adapters_go_on_its_language_model_alone(backbone: TransformersBackbone,
     assert names
     assert all(".layers." in name for name in names)
     assert [each.token_ids for each in copy.generate(PROMPTS)] == [each.token_ids for each in expected]
+
+
+def test_it_computes_in_float32_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where CUDA has bfloat16, ``auto`` takes it for other models."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    folder, other = tiny.tower(tmp_path / "tower"), tiny.build("llava", tmp_path / "other")
+    assert fitting_dtype(other, "auto", torch.device("cuda")) == torch.bfloat16
+    assert fitting_dtype(folder, "auto", torch.device("cuda")) == torch.float32
+    assert fitting_dtype(folder, "fp32", torch.device("cpu")) == torch.float32
+    with pytest.raises(DeviceError, match="computes in float32 only"):
+        TransformersBackbone(folder, device="cpu", dtype="float16")
