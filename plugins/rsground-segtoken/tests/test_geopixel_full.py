@@ -33,7 +33,7 @@ from rsground_segtoken.geopixel.full.language import Attention, LanguageModel, r
 from rsground_segtoken.geopixel.full.model import GeoPixel  # noqa: E402
 from rsground_segtoken.geopixel.full.plora import PLoRALinear  # noqa: E402
 from rsground_segtoken.geopixel.full.tokenizer import END, START, PieceTokenizer  # noqa: E402
-from rsground_segtoken.geopixel.full.vision import fold, join, prepare, token_count  # noqa: E402
+from rsground_segtoken.geopixel.full.vision import fold, join, prepare  # noqa: E402
 from rsground_segtoken.geopixel.full.weights import load_geopixel, published_key  # noqa: E402
 from rsground_segtoken.geopixel.head import GeoPixelHead  # noqa: E402
 from rsground_segtoken.hd_tiles import HDTiles  # noqa: E402
@@ -288,7 +288,9 @@ def test_patches_fold_row_by_row() -> None:
 
 @pytest.mark.parametrize(("grid", "count"), [((1, 1), 841), ((2, 2), 2061), ((3, 3), 4081)])
 def test_published_token_counts(grid: tuple[int, int], count: int) -> None:
-    assert token_count(grid) == count
+    rows, columns = grid
+    patches = torch.zeros(1 + rows * columns, 40 * 40, 1)  # 560 pixels a tile, 14 a patch
+    assert len(join(patches, grid, torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 4))) == count
 
 
 def test_views_are_joined_with_newlines_and_a_separator() -> None:
@@ -300,7 +302,6 @@ def test_views_are_joined_with_newlines_and_a_separator() -> None:
                 patches[tile, row * 4 + column] = 100 * tile + 10 * (row // 2) + column // 2
     found = join(patches, (1, 2), torch.full((1, 1, 1, 4), -1.0), torch.full((1, 1, 4), -2.0))
     assert found[:, 0].tolist() == [0, 1, -1, 10, 11, -1, -2, 100, 101, 200, 201, -1, 110, 111, 210, 211, -1]
-    assert len(found) == token_count((1, 2), 2)
 
 
 def test_a_canvas_becomes_a_global_view_and_its_tiles() -> None:
@@ -399,7 +400,7 @@ def test_states_are_taken_where_seg_is_the_input(backbone: GeoPixelBackbone, fol
     assert places[-1] == len(found.token_ids) - 1
     start = asked.embeddings.shape[1]
     torch.testing.assert_close(found.hidden[list(places)], states[[start + place for place in places]])
-    assert found.usage.visual_tokens == token_count((2, 2), 2) == int(asked.image.sum())
+    assert found.usage.visual_tokens == int(asked.image.sum()) == 27  # (4 tiles + 1) * 4 cells + 1 + 6 ends of rows
     assert not asked.image[0, 0]  # begin of text stands before the image
     assert asked.image[0, 1 : 1 + found.usage.visual_tokens].all()
 

@@ -181,8 +181,3 @@ def _still(model: nn.Module) -> Iterator[nn.Module]:
 def _moves(model: nn.Module, name: str) -> bool:
     owner = model.get_submodule(name.rpartition(".")[0])
     return any(parameter.requires_grad for parameter in owner.parameters(recurse=False))
-
-
-def trained_names(model: nn.Module) -> Iterator[str]:
-    """Names of the weights that are trained."""
-    return (name for name, parameter in model.named_parameters() if parameter.requires_grad)

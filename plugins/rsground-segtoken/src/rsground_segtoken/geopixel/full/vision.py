@@ -85,12 +85,6 @@ def join(states: Tensor, grid: tuple[int, int], newline: Tensor, separator: Tens
     return torch.cat(pieces)
 
 
-def token_count(grid: tuple[int, int], cells: int = 20) -> int:
-    """Image tokens of a grid of (rows, columns) tiles with ``cells`` cells along each side."""
-    rows, columns = grid
-    return (rows * columns + 1) * cells * cells + 1 + (rows + 1) * cells
-
-
 def _end_rows(cells: Tensor, newline: Tensor) -> Tensor:
     """``(h, w, D)`` cells as ``(h * (w + 1), D)`` tokens."""
     ends = newline.reshape(1, 1, -1).expand(cells.shape[0], 1, -1).to(cells.dtype)
