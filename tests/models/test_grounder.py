@@ -183,6 +183,20 @@ def spots(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
                 SystemSpec(name="test/spots", summary="finds redness", checkpoint=str(folder), **common),
                 SystemSpec(name="test/gone", summary="not there", checkpoint="no_such_zoo:spots", **common),
                 SystemSpec(
+                    name="test/links",
+                    summary="its segmenter's weights lie elsewhere",
+                    checkpoint=str(folder / "head"),
+                    segmenter_options={"checkpoint": str(folder)},
+                    **common,
+                ),
+                SystemSpec(
+                    name="test/half",
+                    summary="its backbone's weights lie where nothing is",
+                    checkpoint=str(folder),
+                    backbone_options={"checkpoint": "no_such_zoo:eye"},
+                    **common,
+                ),
+                SystemSpec(
                     name="test/middle",
                     summary="the middle",
                     head="codec",
@@ -411,6 +425,9 @@ def test_the_list_of_systems_tells_parts_sizes_and_what_is_missing(
     assert spots["bytes"] == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert (spots["missing"], gone["missing"], middle["missing"]) == ([], ["its weights"], [])
     assert (gone["bytes"], middle["bytes"]) == (None, None)
+    links, half = rows["test/links"], rows["test/half"]
+    assert links["bytes"] == spots["bytes"] > 0, "what a part names counts, what is named twice once"
+    assert (half["bytes"], half["missing"]) == (None, ["its weights"])
     assert middle["tasks"] == ["hbb", "obb", "mask", "change"]
     assert main(["list", "systems"]) == 0
     assert "eye" in capsys.readouterr().out
