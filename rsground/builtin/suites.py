@@ -5,7 +5,7 @@ from rsground.specs import SuiteSpec
 SUITES: list[SuiteSpec] = [
     SuiteSpec(
         name="quick",
-        summary="the tiny systems head to head on a few drawn scenes; about two minutes on two cores",
+        summary="the tiny systems head to head on a few drawn scenes; under two minutes on two cores",
         resource="rsground:quick.toml",
     ),
     SuiteSpec(
