@@ -109,7 +109,10 @@ def _tell(out: Path) -> None:
     card = out / "rsground.json"
     if not card.is_file():
         return
-    for name, scores in json.loads(card.read_text(encoding="utf-8"))["scores"].items():
+    told = json.loads(card.read_text(encoding="utf-8"))
+    if "weights" in told["training"]:
+        print(f"weights: {told['training']['weights']}")  # noqa: T201
+    for name, scores in told["scores"].items():
         print(f"{name}: {', '.join(f'{key} {value:.4g}' for key, value in scores.items())}")  # noqa: T201
     print(f'ask it: rsground predict IMAGE -q "the red car" --system {out}')  # noqa: T201
 

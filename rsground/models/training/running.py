@@ -10,10 +10,8 @@ from pathlib import Path
 
 from rsground.assembly import locate
 from rsground.errors import SuiteError
-from rsground.models.training.engine import join
-from rsground.models.training.processes import main_only
+from rsground.models.training.processes import join, main_only
 from rsground.models.training.recipe import Recipe, read_recipe
-from rsground.models.training.ways import ways
 
 DONE = "done.json"
 
@@ -34,7 +32,7 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False) -> Path:
         CheckpointError: it starts from a folder in a package that is not installed.
         StoreError: the folder holds the run of another recipe.
     """
-    join(ways().launcher)
+    join()
     work = root / recipe.name
     done, said = work / DONE, described(recipe)
     if done.is_file() and not fresh and json.loads(done.read_text())["recipe"] == said:

@@ -23,10 +23,10 @@ from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_losses import SoftNumbers
 from rsground.models.training.language_setup import gone_on_with, heads_of, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.parts import part
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sources import picture_book
-from rsground.registry import load
 from rsground.types import View
 
 
@@ -97,7 +97,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
 
 def _assemble(head: Head, segmenter: Mapping[str, Any] | None, trainee: Trainee) -> None:
     if segmenter is not None:
-        head.segmenter = load("segmenter", segmenter["name"], **segmenter.get("options", {}))
+        head.segmenter = part("segmenter", segmenter["name"], segmenter.get("options", {}))
     if hasattr(head, "bind"):
         head.bind(trainee)
 
@@ -117,7 +117,7 @@ def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, toke
         "seed": recipe.seed,
         "data": dict(recipe.data),
         "steps": recipe.schedule.steps,
-        "images a step": recipe.schedule.batch * get_world_size(),
+        "images a step": recipe.schedule.step_images(get_world_size()),
         "questions an image": int(recipe.options.get("each", 12)),
         "heads trained together": max(len(recipe.options.get("heads", ())), 1),
     }

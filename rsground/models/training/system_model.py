@@ -103,8 +103,15 @@ class SystemModel(BaseModel):  # type: ignore[misc]
             part.eval()
         return self
 
-    def forward(self, pairs: Sequence[Pair], mode: str = "loss") -> dict[str, Tensor]:
-        """Losses by name."""
+    def forward(self, pairs: Sequence[Pair], mode: str = "loss", of: Sequence[Pair] | None = None) -> dict[str, Tensor]:
+        """Losses by name.
+
+        Args:
+            pairs: what is taught.
+            mode: the runner's.
+            of: the batch that the pairs are a part of; then the losses are their share of its losses, by the tokens
+                that are written and by the pairs that the head reads.
+        """
         del mode
         backbone, head = self.parts
         losses: dict[str, Tensor] = {}
@@ -112,17 +119,33 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         written = [pair for pair in pairs if not pair.forced]
         if written:
             taught = backbone.teach([pair.prompt for pair in written])
-            losses["loss_text"] = self.text_weight * taught.loss
+            share = 1.0 if of is None else self._tokens(written) / self._tokens(of)
+            losses["loss_text"] = share * self.text_weight * taught.loss
             _collect(read, head, written, taught)
         forced = [pair for pair in pairs if pair.forced]
         if forced:
             _collect(read, head, forced, backbone.teach([pair.prompt for pair in forced]))
         if isinstance(head, TokenHead) and read.pairs:
             made = head.loss(read.hidden, [pair.sample for pair in read.pairs], [pair.view for pair in read.pairs])
-            losses.update({f"loss_{name}": value for name, value in made.items()})
+            share = 1.0 if of is None else len(read.pairs) / sum(pair.reads for pair in of)
+            losses.update({f"loss_{name}": share * value for name, value in made.items()})
         if not losses:
             raise ContractError(f"head {type(head).__name__} brings its answers along and has no loss to learn from")
         return losses
+
+    def count(self, data: Mapping[str, Any]) -> int:
+        """Pairs of a batch."""
+        return len(data["pairs"])
+
+    def divided(self, data: Mapping[str, Any], most: int) -> Iterator[dict[str, Any]]:
+        """A batch in parts of at most ``most`` pairs."""
+        pairs = data["pairs"]
+        return ({"pairs": pairs[at : at + most], "of": pairs} for at in range(0, len(pairs), most))
+
+    def _tokens(self, pairs: Sequence[Pair]) -> int:
+        """How many tokens are written, ends included."""
+        answers = [pair.prompt.answer or "" for pair in pairs if not pair.forced]
+        return sum(self.parts[0].count_tokens(answer) + 1 for answer in answers)
 
 
 def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> None:

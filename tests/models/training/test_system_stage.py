@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,21 +13,25 @@ import numpy as np
 import pluggy
 import pytest
 import torch
+from two_processes import in_two_processes
 
 from rsground import registry as registry_module
-from rsground.contracts import Prompt, TokenHead, Training
+from rsground.cli import main
+from rsground.contracts import Prompt, Segmenter, TokenHead, Training
 from rsground.errors import SuiteError
+from rsground.models.backbone import TransformersBackbone
 from rsground.models.folder import load_state, read_card, read_state
 from rsground.models.grounder import Grounder
 from rsground.models.tokens import ids_of, states_at
 from rsground.models.training.recipe import Recipe, read_recipe
 from rsground.models.training.running import run_recipe
 from rsground.models.training.sample_stream import Pair, PairStream, read_samples
+from rsground.models.training.scoring import Scoring
 from rsground.models.training.stage_system import assembled
 from rsground.models.training.system_model import SystemModel, Trained
 from rsground.models.training.ways import Ways, training_in
 from rsground.registry import Registry, registry
-from rsground.specs import HeadSpec
+from rsground.specs import HeadSpec, SegmenterSpec
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 
 HERE = __name__
@@ -72,6 +78,19 @@ class Corner(TokenHead, torch.nn.Module):
         return Prediction(regions=(Region(hbb=(x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))),))
 
 
+class Placed(Segmenter):
+    """Says where it was told to compute."""
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = device
+
+    def encode(self, image: Any) -> Any:
+        return image
+
+    def _segment(self, *given: Any, **named: Any) -> Any:
+        raise AssertionError("nobody asks")
+
+
 @pytest.fixture(autouse=True)
 def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """A registry with the head above."""
@@ -82,6 +101,10 @@ def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         @hook
         def rsground_heads(self) -> list[HeadSpec]:
             return [HeadSpec(name="corner", target=f"{HERE}:Corner", summary="corner")]
+
+        @hook
+        def rsground_segmenters(self) -> list[SegmenterSpec]:
+            return [SegmenterSpec(name="placed", target=f"{HERE}:Placed", summary="placed")]
 
     class Point:
         name, value, dist = "corner", HERE, None
@@ -275,3 +298,106 @@ def test_refusals(tmp_path: Path, llava: Path, pictures: Path, changes: dict[str
 def test_names_nobody_knows_are_told(tmp_path: Path, llava: Path, pictures: Path) -> None:
     with training_in(Ways("cpu")), pytest.raises(Exception, match="geogrund"):
         run_recipe(recipe(tmp_path, llava, "geogrund"), tmp_path / "runs")
+
+
+def test_a_segmenter_computes_where_its_system_does(tmp_path: Path, llava: Path) -> None:
+    told: dict[str, Any] = {"segmenter": {"name": "placed"}}
+    with training_in(Ways("cpu")):
+        assert assembled(recipe(tmp_path, llava, **told), None, tmp_path).head.segmenter.device == "cpu"  # type: ignore[union-attr]
+        told["segmenter"]["options"] = {"device": "meta"}
+        assert assembled(recipe(tmp_path, llava, **told), None, tmp_path).head.segmenter.device == "meta"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("head", ["codec", "corner"])
+def test_without_memory_a_step_is_computed_in_parts(
+    tmp_path: Path, llava: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    """The same updates, of one pair at a time."""
+    asked = recipe(tmp_path, llava, head, "lora = { rank = 4, dropout = 0.0 }", **{"schedule.batch": 4})
+    with training_in(Ways("cpu", quiet=True)):
+        run_recipe(asked, tmp_path / "whole")
+        teach, sizes = TransformersBackbone.teach, list[int]()
+
+        def small(self: Any, prompts: Any) -> Any:
+            sizes.append(len(prompts))
+            if len(prompts) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return teach(self, prompts)
+
+        monkeypatch.setattr(TransformersBackbone, "teach", small)
+        run_recipe(asked, tmp_path / "parts")
+    assert sizes == [4, 2] + 16 * [1]
+    one, other = (
+        torch.load(tmp_path / name / "squares" / "iter_4.pth", weights_only=True)["state_dict"]
+        for name in ("whole", "parts")
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_without_one_score_the_last_weights_are_taken(
+    tmp_path: Path, llava: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Scoring, "scores", lambda *given: {"Acc@0.5": float("nan")})
+    with training_in(Ways("cpu", quiet=True)):
+        out = run_recipe(recipe(tmp_path, llava), tmp_path / "runs")
+    card = read_card(out)
+    assert card.training["weights"] == "of the last step: no validation score was a number"
+    assert card.scores == {"jsonl": {}}
+    (log,) = (tmp_path / "runs").rglob("*.log")
+    assert "no validation score was a number" in log.read_text()
+
+
+def test_adapters_go_on_without_a_page_of_names(
+    tmp_path: Path, llava: Path, pictures: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is frozen is in no checkpoint, and need not be; what is trained must be."""
+    asked = recipe(tmp_path, llava)
+    work = tmp_path / "runs" / "squares"
+    with training_in(Ways("cpu", quiet=True)):
+        run_recipe(asked, tmp_path / "runs")
+        for file in (work / "done.json", work / "iter_4.pth"):
+            file.unlink()
+        capfd.readouterr()
+        run_recipe(asked, tmp_path / "runs")
+        assert capfd.readouterr() == ("", "")
+        kept = torch.load(work / "iter_2.pth", weights_only=False)
+        (lost, *_) = list(kept["state_dict"])
+        del kept["state_dict"][lost]
+        torch.save(kept, work / "iter_2.pth")
+        for file in (work / "done.json", work / "iter_4.pth"):
+            file.unlink()
+        run_recipe(asked, tmp_path / "runs")
+    told = "".join(log.read_text() for log in work.rglob("*.log"))
+    assert re.findall("does not fit the model: it (.*)", told) == [f"lacks 1 weights: {lost}"], "of the third run alone"
+
+
+def test_cards_tell_the_images_of_a_step(tmp_path: Path, llava: Path, pictures: Path) -> None:
+    changes = {"schedule.batch": 1, "schedule.accumulate": 2, "schedule.steps": 2}
+    with training_in(Ways("cpu", quiet=True)):
+        training = read_card(run_recipe(recipe(tmp_path, llava, **changes), tmp_path / "runs")).training
+    assert training["images a step"] == 2
+    assert re.fullmatch("of step [12], which validated best", training["weights"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_system_that_one_does(tmp_path: Path, llava: Path, pictures: Path) -> None:
+    """The same images a step give the same updates, where all answers are as long as each other."""
+    file = recipe(tmp_path, llava, lora="lora = { rank = 4, dropout = 0.0 }").path
+    assert file is not None
+    rows = [json.loads(line) for line in (pictures / "samples.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["targets"] = [{"hbb": [10, 12, 20 + number, 30 + number]}]
+    (pictures / "samples.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    file.write_text(file.read_text().replace("batch = 2", "images = 4"))
+    common = ("train", str(file), "--device", "cpu", "--quiet", "--root")
+    in_two_processes("-m", "rsground", *common, str(tmp_path / "two"), "--launcher", "pytorch")
+    assert main([*common, str(tmp_path / "one")]) == 0
+    one, two = (tmp_path / name / "squares" for name in ("one", "two"))
+    assert [read_card(each / "out").training["images a step"] for each in (one, two)] == [4, 4]
+    first, second = (torch.load(each / "iter_4.pth", weights_only=True)["state_dict"] for each in (one, two))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=1e-3)
+    assert max(float(value.abs().max()) for name, value in first.items() if "lora_B" in name) > 1e-2, "it began at 0"
+    assert len(list(two.rglob("*.tfevents*"))) == 1, "the first one alone writes"

@@ -15,10 +15,11 @@ from line_fit import Line, Points, collate
 from rich.console import Console
 
 from rsground.cli import COMMANDS, main, train
+from rsground.errors import DataError
 from rsground.models.grounder import Grounder
-from rsground.models.training.engine import Schedule
 from rsground.models.training.engine import train as train_model
 from rsground.models.training.progress import ProgressLine
+from rsground.models.training.schedule import Schedule
 from rsground.models.training.system_model import SystemModel
 from rsground.models.training.ways import Ways, training_in
 
@@ -63,6 +64,27 @@ def test_recipe_of_the_page_runs(
     assert "Acc@0.5" in told
     with Grounder.from_pretrained(recipe.parent / "runs" / "squares" / "out", device="cpu") as grounder:
         assert grounder.ground(pictures / "0.png", "square 0").error is None
+
+
+def test_an_error_says_what_was_saved(
+    recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = SystemModel.forward, [0]
+
+    def failing(self: Any, *given: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise DataError("no such thing")
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(SystemModel, "forward", failing)
+    assert run(recipe, "--set", "schedule.steps=4") == 1
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first == "rsground: no such thing"
+    file = recipe.parent / "runs" / "squares" / "iter_2.pth"
+    assert second == f"rsground: saved as {file}; the same command, without --fresh, goes on from there"
+    assert run(recipe, "--set", "schedule.steps=4") == 0
+    assert calls == [5]
 
 
 def test_what_is_saved_of_a_recipe_before_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
