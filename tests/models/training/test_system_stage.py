@@ -400,4 +400,5 @@ def test_two_processes_train_the_system_that_one_does(tmp_path: Path, llava: Pat
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=0, atol=1e-3)
     assert max(float(value.abs().max()) for name, value in first.items() if "lora_B" in name) > 1e-2, "it began at 0"
+    assert json.loads((two / "recipe.json").read_text())["images"] == 4
     assert len(list(two.rglob("*.tfevents*"))) == 1, "the first one alone writes"

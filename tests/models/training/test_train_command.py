@@ -16,6 +16,7 @@ from rich.console import Console
 
 from rsground.cli import COMMANDS, main, train
 from rsground.errors import DataError
+from rsground.models.folder import read_card
 from rsground.models.grounder import Grounder
 from rsground.models.training.engine import train as train_model
 from rsground.models.training.progress import ProgressLine
@@ -64,6 +65,33 @@ def test_recipe_of_the_page_runs(
     assert "Acc@0.5" in told
     with Grounder.from_pretrained(recipe.parent / "runs" / "squares" / "out", device="cpu") as grounder:
         assert grounder.ground(pictures / "0.png", "square 0").error is None
+
+
+def test_a_run_of_another_recipe_is_left_alone(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ("--set", "schedule.steps=1")
+    assert run(recipe, *short) == 0
+    capsys.readouterr()
+    assert run(recipe, *short, "--set", "schedule.rate=0.1") == 1
+    told = capsys.readouterr().err
+    assert "schedule.rate was 0.001 and is 0.1" in told
+    assert f"rsground train {recipe} --fresh" in told
+    assert run(recipe, *short, "--set", "schedule.rate=0.1", "--fresh") == 0
+
+
+def test_changes_for_all_reach_what_it_starts_from(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = recipe.with_name("last.toml")
+    last.write_text(recipe.read_text().replace('stage = "system"', 'stage = "system"\ninit = "squares"'))
+    forward, calls = SystemModel.forward, [0]
+
+    def counted(self: Any, *given: Any, **named: Any) -> Any:
+        calls[0] += 1
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(SystemModel, "forward", counted)
+    assert run(last, "--set-all", "schedule.steps=2", "--set-all", "data.limit=2", "--set", "schedule.steps=3") == 0
+    assert calls == [5]
+    cards = [read_card(recipe.parent / "runs" / name / "out").training for name in ("squares", "last")]
+    assert [(card["steps"], card["data"]["limit"]) for card in cards] == [(2, 2), (3, 2)]
 
 
 def test_an_error_says_what_was_saved(
