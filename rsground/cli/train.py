@@ -115,7 +115,12 @@ def _is_first() -> bool:
 def _tell(out: Path) -> None:
     import json
 
+    from rsground.models.training.passing import FILE, passed_over
+
     print(f"trained: {out}")  # noqa: T201
+    lost = len(passed_over(out.parent))
+    if lost:
+        print(f"passed over: {lost}, named with the reasons in {out.parent / FILE}")  # noqa: T201
     card = out / "rsground.json"
     if not card.is_file():
         return

@@ -113,16 +113,23 @@ class TransformersBackbone(Backbone):
         with self._evaluating():
             return self._in_groups(rows, self._answerer)
 
-    def teach(self, prompts: Sequence[Prompt]) -> Taught:
+    def encoded(self, prompt: Prompt) -> Encoded:
+        """A prompt with its answer as :meth:`teach` takes it too, on the CPU.
+
+        Raises:
+            PromptError: the prompt has no answer, or is too long with it.
+        """
+        if prompt.answer is None:
+            raise PromptError(f"teaching needs an answer to every prompt; {prompt.text[:60]!r} has none")
+        return self._encoded(prompt)
+
+    def teach(self, prompts: Sequence[Prompt | Encoded]) -> Taught:
         """A training pass over prompts that all have an answer; gradients flow where the caller enables them.
 
         Raises:
             PromptError: a prompt has no answer, or is too long with it.
         """
-        for prompt in prompts:
-            if prompt.answer is None:
-                raise PromptError(f"teaching needs an answer to every prompt; {prompt.text[:60]!r} has none")
-        rows = [self._encoded(prompt) for prompt in prompts]
+        rows = [each if isinstance(each, Encoded) else self.encoded(each) for each in prompts]
         return teach(self.model, rows, self.marks.end, self.marks.pad)
 
     def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Attended]:

@@ -37,6 +37,7 @@ def train(
     work: Path,
     *,
     check: Callable[[], dict[str, float]] | None = None,
+    hooks: Sequence[Any] = (),
     seed: int = 0,
 ) -> None:
     """Train in place; checkpoints, logs and TensorBoard records go to ``work``.
@@ -51,6 +52,7 @@ def train(
         schedule: how long and how fast.
         work: folder of this run.
         check: validation, see :class:`Validation`.
+        hooks: further mmengine hooks.
         seed: of the order of the data and of dropout.
 
     Raises:
@@ -83,7 +85,7 @@ def train(
                     "max_keep_ckpts": 3,
                 },
             },
-            custom_hooks=[salvage, chances, stopping, *now.hooks, *validation],
+            custom_hooks=[salvage, chances, stopping, *now.hooks, *hooks, *validation],
             visualizer={"type": "Visualizer", "vis_backends": [{"type": "TensorboardVisBackend"}]},
             log_processor={"by_epoch": False},
             launcher=now.launcher,

@@ -15,6 +15,8 @@ from torch.utils.data import Sampler
 
 from rsground.contracts import Backbone, Head, Preprocessor, Prompt, Training
 from rsground.errors import SuiteError
+from rsground.models.encoding import Encoded
+from rsground.models.training.refusal import Refusal
 from rsground.pipeline import Images
 from rsground.regions import map_region
 from rsground.registry import load_dataset, registry, target_of
@@ -34,6 +36,8 @@ class Pair:
         sample: what it came from; where ``reads``, its targets are those the answer tells of.
         view: what is shown, or would be.
         kind: as :attr:`rsground.contracts.Training.kind`.
+        encoded: the prompt as the backbone takes it, None where nobody has encoded it yet.
+        instead_of: samples that were passed over at its place.
     """
 
     prompt: Prompt
@@ -42,6 +46,8 @@ class Pair:
     sample: Sample
     view: View
     kind: str = "base"
+    encoded: Encoded | None = None
+    instead_of: tuple[Refusal, ...] = ()
 
 
 def read_samples(table: Mapping[str, Any], base: Path, where: str = "data") -> list[Sample]:
@@ -123,10 +129,14 @@ class PairStream(TorchDataset[Pair]):
         return len(self.samples)
 
     def __getitem__(self, place: int) -> Pair:
+        return self.pair(self.sample(place), np.random.default_rng((self.seed, 2, place)))
+
+    def sample(self, place: int) -> Sample:
+        """The sample that is shown there."""
         epoch, within = divmod(place, len(self.samples))
         if self._order[0] != epoch:
             self._order = epoch, np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.samples)).tolist()
-        return self.pair(self.samples[self._order[1][within]], np.random.default_rng((self.seed, 2, place)))
+        return self.samples[self._order[1][within]]
 
     def stream(self, rank: int, world: int) -> Places:
         """Which places this process takes, in order."""

@@ -24,9 +24,10 @@ from rsground.models.training.language_losses import SoftNumbers
 from rsground.models.training.language_setup import gone_on_with, heads_of, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.parts import part
+from rsground.models.training.passing import PassedOver
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
-from rsground.models.training.sources import picture_book
+from rsground.models.training.sources import picture_book, refused
 from rsground.types import View
 
 
@@ -82,6 +83,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         PackLessons(facts, tokenizer.eos_token_id),
         recipe.schedule,
         work,
+        hooks=[PassedOver(work, refused(book))],
         seed=recipe.seed,
     )
     out = work / "out"
@@ -89,7 +91,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
 
     def write() -> None:
         for each, (head, _), place in zip(said, asked, places, strict=True):
-            export(recipe, each, head, model, tokenizer, place)
+            export(recipe, each, head, model, tokenizer, place, passed_over=len(refused(book)))
 
     main_only(write)
     return out
@@ -102,7 +104,15 @@ def _assemble(head: Head, segmenter: Mapping[str, Any] | None, trainee: Trainee)
         head.bind(trainee)
 
 
-def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, tokenizer: Any, out: Path) -> Path:
+def export(
+    recipe: Recipe,
+    said: Mapping[str, Any],
+    head: Head,
+    model: Any,
+    tokenizer: Any,
+    out: Path,
+    passed_over: int = 0,
+) -> Path:
     """Write one system's folder: backbone, head, segmenter, card."""
     save_model(model.to(torch.float16), tokenizer, out / "backbone")
     model.float()
@@ -120,6 +130,7 @@ def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, toke
         "images a step": recipe.schedule.step_images(get_world_size()),
         "questions an image": int(recipe.options.get("each", 12)),
         "heads trained together": max(len(recipe.options.get("heads", ())), 1),
+        "images passed over": passed_over,
     }
     card = Card(
         name=str(said.get("system", f"tiny/{said['name']}")),

@@ -23,6 +23,7 @@ from rsground.models.loading import hub_folder
 from rsground.models.training.engine import train
 from rsground.models.training.hooks import BEST
 from rsground.models.training.parts import parameters_of, part
+from rsground.models.training.passing import GoodPairs, PassedOver, passed_over
 from rsground.models.training.processes import own_device
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sample_stream import PairStream, found_path, read_samples, together
@@ -66,7 +67,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     pipeline = Pipeline(parts.head, parts.backbone, parts.steps, seed=recipe.seed)
     stream = PairStream(samples, parts.head, parts.backbone, parts.steps, recipe.data.get("pairs"), recipe.seed)
     check = None if scoring is None else lambda: scoring.scores(pipeline, recipe.schedule.precision)
-    train(model, stream, together, recipe.schedule, work, check=check, seed=recipe.seed)
+    good, hooks = GoodPairs(stream, parts.backbone), [PassedOver(work)]
+    train(model, good, together, recipe.schedule, work, check=check, hooks=hooks, seed=recipe.seed)
     weights, scores = _take_best(model, work, recipe) if scoring is not None else ("of the last step", {})
     out = work / "out"
     if is_main_process():
@@ -74,6 +76,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         model.eval()
         card = _card(recipe, parts, {scoring.name: scores} if scoring is not None else {}, time.monotonic() - began)
         told = {"images a step": recipe.schedule.step_images(get_world_size()), "weights": weights}
+        told["samples passed over"] = len(passed_over(work))
         Grounder(pipeline, replace(card, training={**card.training, **told})).save_pretrained(out, overwrite=True)
     barrier()
     return out

@@ -10,9 +10,10 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from rsground.contracts import Head, TokenHead
+from rsground.contracts import Head, Prompt, TokenHead
 from rsground.errors import ContractError, SuiteError
 from rsground.models.backbone import TransformersBackbone
+from rsground.models.encoding import Encoded
 from rsground.models.teaching import Taught
 from rsground.models.tokens import rows_read
 from rsground.models.training.sample_stream import Pair
@@ -118,13 +119,13 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         read = _Read()
         written = [pair for pair in pairs if not pair.forced]
         if written:
-            taught = backbone.teach([pair.prompt for pair in written])
+            taught = backbone.teach([_asked(pair) for pair in written])
             share = 1.0 if of is None else self._tokens(written) / self._tokens(of)
             losses["loss_text"] = share * self.text_weight * taught.loss
             _collect(read, head, written, taught)
         forced = [pair for pair in pairs if pair.forced]
         if forced:
-            _collect(read, head, forced, backbone.teach([pair.prompt for pair in forced]))
+            _collect(read, head, forced, backbone.teach([_asked(pair) for pair in forced]))
         if isinstance(head, TokenHead) and read.pairs:
             made = head.loss(read.hidden, [pair.sample for pair in read.pairs], [pair.view for pair in read.pairs])
             share = 1.0 if of is None else len(read.pairs) / sum(pair.reads for pair in of)
@@ -146,6 +147,10 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         """How many tokens are written, ends included."""
         answers = [pair.prompt.answer or "" for pair in pairs if not pair.forced]
         return sum(self.parts[0].count_tokens(answer) + 1 for answer in answers)
+
+
+def _asked(pair: Pair) -> Prompt | Encoded:
+    return pair.prompt if pair.encoded is None else pair.encoded
 
 
 def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> None:

@@ -377,6 +377,7 @@ def test_cards_tell_the_images_of_a_step(tmp_path: Path, llava: Path, pictures: 
     with training_in(Ways("cpu", quiet=True)):
         training = read_card(run_recipe(recipe(tmp_path, llava, **changes), tmp_path / "runs")).training
     assert training["images a step"] == 2
+    assert training["samples passed over"] == 0
     assert re.fullmatch("of step [12], which validated best", training["weights"])
 
 

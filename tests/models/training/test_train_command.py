@@ -115,6 +115,16 @@ def test_an_error_says_what_was_saved(
     assert calls == [5]
 
 
+def test_what_is_passed_over_is_told(recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pictures / "2.png").write_bytes(b"no picture")
+    assert run(recipe, "--set", "schedule.steps=4") == 0
+    told = capsys.readouterr().out
+    assert (
+        f"passed over: 1, named with the reasons in {recipe.parent / 'runs' / 'squares' / 'passed_over.jsonl'}" in told
+    )
+    assert "which validated best" in told
+
+
 def test_what_is_saved_of_a_recipe_before_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = argparse.Namespace(recipe="last.toml", root=str(tmp_path))
     train._tell_of_stop(args, tmp_path / "last")
