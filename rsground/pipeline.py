@@ -119,7 +119,7 @@ class Pipeline:
         return View(tuple(_black(ref) for ref in sample.images), sample.size)
 
     def _ask(self, samples: Sequence[Sample], views: Sequence[View]) -> list[Prediction]:
-        blind = [_question(sample) for sample in samples]
+        blind = [without_answer(sample) for sample in samples]
         seen = [self._prepared(view, sample) for view, sample in zip(views, blind, strict=True)]
         prompts = [self._prompt(*each) for each in zip(samples, blind, seen, strict=True)]
         generations = self.backbone.generate(prompts)
@@ -149,7 +149,7 @@ class Pipeline:
         return found if tokens is None else replace(found, usage=replace(found.usage, output_tokens=tokens))
 
 
-def _question(sample: Sample) -> Sample:
+def without_answer(sample: Sample) -> Sample:
     """The sample without its answer. Of a region caption the region is the question, and the words are the answer."""
     if sample.task is Task.REGION_CAPTION:
         return replace(sample, answer=None)

@@ -82,7 +82,7 @@ class Head(ABC):
     def training_pairs(self, sample: Sample, view: View, rng: np.random.Generator) -> Iterable[Training]:
         """The supervised pairs one sample gives; by default the plain question and answer."""
         del rng
-        yield Training(prompt=self._ask(sample), answer=self.target(sample, view))
+        yield Training(prompt=self.prompt(sample, view).text, answer=self.target(sample, view))
 
     def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         """The answer, with regions in the ORIGINAL image's pixels. Never raises on model output.

@@ -14,8 +14,9 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
+from rsground.assembly import locate
 from rsground.errors import CheckpointError
-from rsground.models.folder import part_folder
+from rsground.models.folder import CARD, part_folder, read_card
 from rsground.models.state import Weights
 
 hf: Any = transformers  # partly untyped
@@ -25,11 +26,14 @@ _OURS = {"rsground_tower_lm": "rsground.models.tower_lm"}
 
 
 def hub_folder(checkpoint: str | Path) -> Path:
-    """Where the backbone lies, in hub layout.
+    """Where the backbone lies, in hub layout: in the folder, or where a system's card says, of those that share one.
 
     Raises:
         CheckpointError: as :func:`rsground.models.folder.part_folder`.
     """
+    folder = locate(checkpoint)
+    if (folder / CARD).is_file() and not (folder / "backbone").is_dir():
+        checkpoint = read_card(folder).backbone.options.get("checkpoint", checkpoint)
     return part_folder(checkpoint, "backbone")
 
 

@@ -18,6 +18,8 @@ from rsground.contracts import Prompt
 from rsground.errors import CheckpointError, DeviceError
 from rsground.models.backbone import TransformersBackbone
 from rsground.models.devices import pick_device, pick_dtype
+from rsground.models.folder import Card, PartCard, write_card
+from rsground.models.loading import hub_folder
 from rsground.types import View
 
 
@@ -110,6 +112,22 @@ def test_a_folder_that_cannot_be_loaded_is_refused_by_name(folder: Path, fault: 
 def test_a_folder_that_is_not_there_is_never_fetched(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such folder; weights are read from disk and never fetched"):
         load(tmp_path / "llava-hf" / "llava-1.5-7b-hf")
+
+
+def test_a_card_says_where_the_backbone_of_several_systems_lies(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "shared_zoo"
+    shutil.copytree(built, package / "backbones" / "one")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    backbone = PartCard("transformers", {"checkpoint": "shared_zoo:backbones/one"})
+    card = Card(name="some/thing", head=PartCard("codec"), backbone=backbone)
+    write_card(package / "systems" / "thing", card)
+    assert hub_folder("shared_zoo:systems/thing") == package / "backbones" / "one"
+    own = package / "systems" / "thing" / "backbone"
+    own.mkdir()
+    assert hub_folder("shared_zoo:systems/thing") == own, "its own comes first"
 
 
 def test_all_faults_of_the_weights_come_at_once(folder: Path) -> None:

@@ -20,6 +20,7 @@ from rsground.models.grounder import Grounder
 from rsground.models.loading import hub_folder
 from rsground.models.training.engine import train
 from rsground.models.training.hooks import BEST
+from rsground.models.training.pair_kinds import kinds_offered, weighed
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sample_stream import PairStream, found_path, read_samples, together
 from rsground.models.training.scoring import Scoring
@@ -61,7 +62,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     parts = assembled(recipe, init, base, lora=what.lora)
     model = SystemModel(parts.backbone, parts.head, what)
     pipeline = Pipeline(parts.head, parts.backbone, parts.steps, seed=recipe.seed)
-    stream = PairStream(samples, parts.head, parts.backbone, parts.steps, recipe.data.get("pairs"), recipe.seed)
+    kinds = weighed(recipe.data.get("pairs"), kinds_offered(parts.head, samples, recipe.seed), "data.pairs")
+    stream = PairStream(samples, parts.head, parts.backbone, parts.steps, kinds, recipe.seed)
     check = None if scoring is None else lambda: scoring.scores(pipeline, recipe.schedule.precision)
     train(model, stream, together, recipe.schedule, work, check=check, seed=recipe.seed)
     scores = _take_best(model, work) if scoring is not None else {}
@@ -69,7 +71,8 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     if is_main_process():
         parts.backbone.model.to(parts.dtype)
         model.eval()
-        card = _card(recipe, parts, {scoring.name: scores} if scoring is not None else {}, time.monotonic() - began)
+        told = {scoring.name: scores} if scoring is not None else {}
+        card = _card(recipe, parts, kinds, told, time.monotonic() - began)
         Grounder(pipeline, card).save_pretrained(out, overwrite=True)
     barrier()
     return out
@@ -116,6 +119,9 @@ def assembled(recipe: Recipe, init: Path | None, base: Path, lora: Mapping[str, 
     if lora is not None:
         backbone.add_lora(**lora)
     steps = tuple(_part("preprocessor", each, None, base) for each in recipe.options.get("preprocess", ()))
+    for step in steps:
+        if hasattr(step, "listen"):  # as a system that answers is joined: see rsground.assembly
+            step.listen(head)
     return Assembled(backbone, head, steps, dtype)
 
 
@@ -143,8 +149,6 @@ def _check(recipe: Recipe) -> None:
     for key in recipe.options:
         if key not in _OPTIONS:
             raise SuiteError(f"options of stage 'system' are {', '.join(sorted(_OPTIONS))}; got {key!r}")
-    if not isinstance(recipe.data.get("pairs", {}), Mapping):
-        raise SuiteError("data.pairs says how often each kind of pair is drawn: pairs = { base = 1, pal = 1 }")
 
 
 def _scoring(recipe: Recipe, base: Path) -> Scoring | None:
@@ -167,7 +171,9 @@ def _take_best(model: SystemModel, work: Path) -> dict[str, float]:
     return {name: round(float(score), 6) for name, score in kept["scores"].items()}
 
 
-def _card(recipe: Recipe, parts: Assembled, scores: Mapping[str, Any], seconds: float) -> Card:
+def _card(
+    recipe: Recipe, parts: Assembled, kinds: Mapping[str, float], scores: Mapping[str, Any], seconds: float
+) -> Card:
     def of(kind: str, said: Mapping[str, Any]) -> PartCard:
         options = {key: value for key, value in said.get("options", {}).items() if key not in ("checkpoint", "device")}
         return PartCard(said["name"], options, registry().offers(kind)[said["name"]].distribution)
@@ -185,6 +191,7 @@ def _card(recipe: Recipe, parts: Assembled, scores: Mapping[str, Any], seconds: 
             "recipe": "" if recipe.path is None else recipe.path.name,
             "seed": recipe.seed,
             "data": {key: recipe.data[key] for key in ("name", "split", "tasks", "limit") if key in recipe.data},
+            "pairs": kinds,
             "steps": recipe.schedule.steps,
             "seconds": round(seconds),
             "device": str(parts.backbone.device),

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rsground import registry as registry_module
-from rsground.contracts import Prompt, TokenHead, Training
+from rsground.contracts import Preprocessor, Prompt, TokenHead, Training
 from rsground.errors import SuiteError
 from rsground.models.folder import load_state, read_card, read_state
 from rsground.models.grounder import Grounder
@@ -25,7 +25,7 @@ from rsground.models.training.stage_system import assembled
 from rsground.models.training.system_model import SystemModel, Trained
 from rsground.models.training.ways import Ways, training_in
 from rsground.registry import Registry, registry
-from rsground.specs import HeadSpec
+from rsground.specs import HeadSpec, PreprocessorSpec
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 
 HERE = __name__
@@ -72,9 +72,21 @@ class Corner(TokenHead, torch.nn.Module):
         return Prediction(regions=(Region(hbb=(x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))),))
 
 
+class Listening(Preprocessor):
+    """Keeps the head it is told of."""
+
+    head: Any = None
+
+    def listen(self, head: Any) -> None:
+        self.head = head
+
+    def _apply(self, view: View, sample: Sample, backbone: Any) -> View:
+        return view
+
+
 @pytest.fixture(autouse=True)
 def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """A registry with the head above."""
+    """A registry with the head and the preprocessor above."""
 
     class Plugin:
         hook = pluggy.HookimplMarker("rsground")
@@ -82,6 +94,10 @@ def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         @hook
         def rsground_heads(self) -> list[HeadSpec]:
             return [HeadSpec(name="corner", target=f"{HERE}:Corner", summary="corner")]
+
+        @hook
+        def rsground_preprocessors(self) -> list[PreprocessorSpec]:
+            return [PreprocessorSpec(name="listening", target=f"{HERE}:Listening", summary="listening")]
 
     class Point:
         name, value, dist = "corner", HERE, None
@@ -217,6 +233,35 @@ def test_kinds_of_pairs(tmp_path: Path, llava: Path, pictures: Path) -> None:
     assert len(bound.seen[0][0]) == 1
 
 
+def test_a_heads_own_pairs_are_taught_unless_a_recipe_weighs_them(pictures: Path, tmp_path: Path) -> None:
+    samples = read_samples({"name": "jsonl", "root": str(pictures), "split": "train"}, tmp_path)
+
+    def kinds(said: dict[str, float] | None) -> dict[str, float]:
+        stream = PairStream(samples, Corner(), kinds=said)
+        drawn = [stream[place].kind for place in range(150)]
+        return {kind: drawn.count(kind) / 150 for kind in set(drawn)}
+
+    assert kinds(None) == pytest.approx({"base": 1 / 3, "pal": 1 / 3, "ggl": 1 / 3}, abs=0.13)
+    assert kinds({"base": 1}) == {"base": 1.0}
+    assert kinds({"cyclic": 1}) == {"base": 1.0}, "what gives no such pair is asked plainly"
+
+
+def test_the_card_says_which_pairs_were_taught(tmp_path: Path, llava: Path, pictures: Path) -> None:
+    for name, said in (("own", {}), ("weighed", {"data.pairs": {"base": 2, "pal": 1}})):
+        asked = recipe(tmp_path, llava, "corner", **said, name=name)
+        with training_in(Ways("cpu", quiet=True)):
+            out = run_recipe(asked, tmp_path / "runs")
+        weights = {"base": 2.0, "pal": 1.0} if said else dict.fromkeys(("base", "ggl", "pal"), 1.0)
+        assert read_card(out).training["pairs"] == weights
+
+
+def test_steps_that_ask_the_model_are_told_of_the_head(tmp_path: Path, llava: Path) -> None:
+    asked = recipe(tmp_path, llava, "corner", **{"options.preprocess": [{"name": "listening"}]})
+    with training_in(Ways("cpu")):
+        made = assembled(asked, None, tmp_path, lora={"rank": 2})
+    assert made.steps[0].head is made.head  # type: ignore[attr-defined]
+
+
 def test_stream_depends_on_seed_and_place_alone(pictures: Path, tmp_path: Path) -> None:
     samples = read_samples({"name": "jsonl", "root": str(pictures), "split": "train"}, tmp_path)
     kinds = {"ggl": 1}
@@ -257,7 +302,8 @@ def test_forced_answers_are_not_taught(tmp_path: Path, llava: Path, pictures: Pa
         ({"data.tasks": ["masks"]}, "no task 'masks'"),
         ({"data.val": {"split": "val"}}, "metric"),
         ({"data.val": {"split": "val", "metric": "res"}}, "scores mask|no sample"),
-        ({"data.pairs": 3}, "pairs"),
+        ({"data.pairs": 3}, "data.pairs says how often"),
+        ({"data.pairs": {"base": 1, "pall": 1}}, "data.pairs asks for pall; .* makes base. Leave pall out"),
         ({"model.rank": 3}, "rank"),
         ({"model.freeze": ["*"], "model.lora": {"rank": 2}}, "nothing is left"),
         ({"model.freeze": ["nowhere.*"]}, "nowhere"),
