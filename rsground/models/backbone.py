@@ -217,13 +217,14 @@ class TransformersBackbone(Backbone):
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """No dropout while answering, whatever the trainer had set."""
-        training = self.model.training
+        """No dropout while answering, whatever the trainer had set; then each module as it was, resting ones too."""
+        training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
             yield
         finally:
-            self.model.train(training)
+            for module in training:
+                module.training = True
 
 
 def _context(model: Any, most: int | None) -> int | None:

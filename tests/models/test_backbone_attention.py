@@ -105,6 +105,20 @@ def test_attention_and_gradient_are_those_of_the_library(backbone: TransformersB
         torch.testing.assert_close(found.gradient, gradient[0, :, -count:][..., columns], atol=1e-4, rtol=1e-3)
 
 
+def test_a_model_that_is_trained_is_left_as_it_was(backbone: TransformersBackbone) -> None:
+    """Part of it is trained and part of it rests; a look and an answer in between change neither."""
+    view = View((np.full((40, 60, 3), 120, np.uint8),), (40, 60))
+    backbone.model.train()
+    resting = next(module for name, module in backbone.model.named_modules() if "vis" in name)
+    resting.eval()
+    before = {name: module.training for name, module in backbone.model.named_modules()}
+    assert set(before.values()) == {True, False}
+    backbone.attend([Prompt("Where?", view)])
+    backbone.generate([Prompt("Where?", view, max_new_tokens=2)])
+    assert {name: module.training for name, module in backbone.model.named_modules()} == before
+    backbone.model.eval()
+
+
 def test_captured_attentions_cover_prompt_and_answer(backbone: TransformersBackbone) -> None:
     view = View((np.random.default_rng(2).integers(0, 255, (40, 60, 3), dtype=np.uint8),), (40, 60))
     before = backbone.model.config._attn_implementation

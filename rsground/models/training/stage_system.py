@@ -116,6 +116,9 @@ def assembled(recipe: Recipe, init: Path | None, base: Path, lora: Mapping[str, 
     if lora is not None:
         backbone.add_lora(**lora)
     steps = tuple(_part("preprocessor", each, None, base) for each in recipe.options.get("preprocess", ()))
+    for step in steps:
+        if hasattr(step, "listen"):  # as in a system that answers: asked about the image in the head's own words
+            step.listen(head)
     return Assembled(backbone, head, steps, dtype)
 
 

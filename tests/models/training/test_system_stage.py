@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from rsground import registry as registry_module
-from rsground.contracts import Prompt, TokenHead, Training
+from rsground.contracts import Backbone, Head, Preprocessor, Prompt, TokenHead, Training
 from rsground.errors import SuiteError
 from rsground.models.folder import load_state, read_card, read_state
 from rsground.models.grounder import Grounder
@@ -25,7 +26,7 @@ from rsground.models.training.stage_system import assembled
 from rsground.models.training.system_model import SystemModel, Trained
 from rsground.models.training.ways import Ways, training_in
 from rsground.registry import Registry, registry
-from rsground.specs import HeadSpec
+from rsground.specs import HeadSpec, PreprocessorSpec
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 
 HERE = __name__
@@ -72,6 +73,20 @@ class Corner(TokenHead, torch.nn.Module):
         return Prediction(regions=(Region(hbb=(x1, y1, max(x2, x1 + 1), max(y2, y1 + 1))),))
 
 
+class Listener(Preprocessor):
+    """Asks about the image in the words of the head it was told, as MagCrop does."""
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+
+    def listen(self, head: Head) -> None:
+        self.head = head
+
+    def _apply(self, view: View, sample: Sample, backbone: Backbone | None) -> View:
+        assert self.head is not None
+        return replace(view, meta={**view.meta, "words": self.head.prompt(sample, view).text})
+
+
 @pytest.fixture(autouse=True)
 def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     """A registry with the head above."""
@@ -82,6 +97,10 @@ def corner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
         @hook
         def rsground_heads(self) -> list[HeadSpec]:
             return [HeadSpec(name="corner", target=f"{HERE}:Corner", summary="corner")]
+
+        @hook
+        def rsground_preprocessors(self) -> list[PreprocessorSpec]:
+            return [PreprocessorSpec(name="listener", target=f"{HERE}:Listener", summary="listens")]
 
     class Point:
         name, value, dist = "corner", HERE, None
@@ -194,6 +213,15 @@ def test_heads_loss_is_taken_on_the_rows_of_its_token(tmp_path: Path, llava: Pat
     assert views[0].meta["uri"].endswith(".png")
     (losses["loss_text"] + losses["loss_box"]).backward()
     assert all(each.grad is not None for each in head.parameters())
+
+
+def test_steps_are_told_the_head_that_is_trained(tmp_path: Path, llava: Path, pictures: Path) -> None:
+    asked = recipe(tmp_path, llava, "corner", **{"options.preprocess": [{"name": "listener"}]})
+    with training_in(Ways("cpu")):
+        made = assembled(asked, None, tmp_path)
+    samples = read_samples({"name": "jsonl", "root": str(pictures), "split": "train"}, tmp_path)
+    pair = PairStream(samples, made.head, made.backbone, made.steps)[0]
+    assert pair.view.meta["words"] == pair.prompt.text == f"Where is {pair.sample.expression}?"
 
 
 def test_kinds_of_pairs(tmp_path: Path, llava: Path, pictures: Path) -> None:
