@@ -15,7 +15,7 @@ from rsground.contracts import Backbone, Prompt
 from rsground.errors import PromptError
 from rsground.models import adapters
 from rsground.models.answering import Answerer
-from rsground.models.attending import Attended, attend
+from rsground.models.attending import Attended, Of, attend
 from rsground.models.devices import in_parts, pick_device, pick_dtype
 from rsground.models.encoding import Encoded, Encoder, grouped
 from rsground.models.families import visual_boxes
@@ -125,13 +125,18 @@ class TransformersBackbone(Backbone):
         rows = [self._encoded(prompt) for prompt in prompts]
         return teach(self.model, rows, self.marks.end, self.marks.pad)
 
-    def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Attended]:
+    def attend(
+        self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None, of: Of = "logit", query: bool = False
+    ) -> list[Attended]:
         """Where the model looks, per prompt: attention of the last prompt token, or of the answer's tokens.
 
         Args:
             prompts: what is asked.
             visual_tokens: most visual tokens to look at; more are averaged with their neighbours before the language
                 model, which costs that much less. None for all.
+            of: what the gradient is of: the ``logit`` of the likeliest token, or its ``loss`` (cross-entropy, -log of
+                its probability).
+            query: attention of all tokens behind the image, each asked about the one that follows it in the prompt.
 
         Raises:
             PromptError: a prompt is too long.
@@ -140,7 +145,7 @@ class TransformersBackbone(Backbone):
         rows = [self._encoded(prompt) for prompt in prompts]
 
         def look(part: Sequence[Encoded]) -> list[Attended]:
-            return attend(self.model, self.processor, part, self.marks.pad, visual_tokens)
+            return attend(self.model, self.processor, part, self.marks.pad, visual_tokens, of, query)
 
         with self._evaluating():
             return self._in_groups(rows, look)
