@@ -5,6 +5,9 @@ python benchmarks/head_to_head_page.py runs/h2h > tables.md
 
 All data sets of a run are taken together. A system is compared with its blindfolded self ("NAME, blindfolded") and with
 the best of the task, in pairs, images flipping together; the tests of one table are corrected by Holm's method.
+
+"NAME, perfect words" gives NAME its ceiling, also blindfolded and not tuned; it is in no row and in no test.
+ms/answer is the mean time of an answer: a batch's divided by its samples, whatever their tasks.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ import numpy as np
 from rsground.bench.results import Run
 from rsground.contracts import Metric
 from rsground.metrics import bootstrap_intervals, holm, paired_permutation
+from rsground.report.text import significant
 
-BLIND = ", blindfolded"
+BLIND, UNTUNED, PERFECT = ", blindfolded", ", not tuned", ", perfect words"
 TITLES = {"rec-hbb": "Horizontal boxes", "rec-obb": "Oriented boxes", "res": "Masks"}
 BREAKDOWNS = ("size", "targets", "axes")
 
@@ -34,6 +38,7 @@ class Scores:
         images: (n,) codes, equal for samples of one image.
         groups: breakdown → per sample its groups.
         tokens: (n,) written tokens.
+        times: (n,) seconds.
     """
 
     metric: Metric
@@ -41,6 +46,7 @@ class Scores:
     images: np.ndarray
     groups: dict[str, list[tuple[str, ...]]]
     tokens: np.ndarray
+    times: np.ndarray
 
     @property
     def value(self) -> float:
@@ -85,14 +91,15 @@ def main() -> None:
 def section(run: Run, metric: str, replicates: int) -> Iterator[str]:
     """Heading, table and breakdowns of one protocol."""
     found = {system.label: gathered(run, system.label, metric) for system in run.systems}
-    scored = {label: scores for label, scores in found.items() if scores is not None}
+    known = {label: scores for label, scores in found.items() if scores is not None}
+    scored = {label: scores for label, scores in known.items() if not label.endswith(PERFECT)}
     if not scored:
         return
     first = next(iter(scored.values()))
     yield f"\n### {TITLES.get(metric, metric)} (`{metric}`, {first.metric.primary})\n"
-    yield f"{len(first.images)} questions on {len(set(first.images.tolist()))} images.\n"
-    yield "| system | score [95 %] | against itself, blindfolded | against the best | tokens |"
-    yield "|---|--:|--:|--:|--:|"
+    yield f"{len(first.images)} questions on {len(set(first.images.tolist()))} images.{mixing(run)}\n"
+    yield "| system | score [95 %] | ceiling | against itself, blindfolded | against the best | tokens | ms/answer |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
     order = sorted(scored, key=lambda label: -scored[label].value)
     best = order[0]
     pairs = [(label, other) for label in order for other in dict.fromkeys((label + BLIND, best))]
@@ -102,13 +109,28 @@ def section(run: Run, metric: str, replicates: int) -> Iterator[str]:
     for label in order:
         mine = scored[label]
         low, high = mine.interval(replicates)
-        cells = [label, f"{mine.value:.1f} [{low:.1f}, {high:.1f}]"]
+        cells = [label, f"{mine.value:.1f} [{low:.1f}, {high:.1f}]", ceiling(known, label)]
         cells += [compared(scored, p_of, label, other) for other in (label + BLIND, best)]
         cells += ["-" if np.isnan(mine.tokens).all() else f"{np.nanmean(mine.tokens):.0f}"]
+        cells += ["-" if np.isnan(mine.times).all() else significant(1000 * float(np.nanmean(mine.times)), 3)]
         yield "| " + " | ".join(cells) + " |"
     shown = [label for label in order if not label.endswith(BLIND)]
     for breakdown in BREAKDOWNS:
         yield from broken_down(scored, shown, breakdown)
+
+
+def mixing(run: Run) -> str:
+    """What to know of ms/answer where questions of several tasks stand in one data set, and so in one batch."""
+    mixed = any(len(row.tasks) > 1 for row in run.datasets)
+    return " Batches mix tasks, whose questions share the time alike." if mixed else ""
+
+
+def ceiling(known: dict[str, Scores], label: str) -> str:
+    """What perfect words score in a system's form: with its own segmenter, where that is measured apart."""
+    for name in (label, label.partition(BLIND)[0], label.partition(UNTUNED)[0]):
+        if name + PERFECT in known:
+            return f"{known[name + PERFECT].value:.1f}"
+    return "-"
 
 
 def compared(scored: dict[str, Scores], p_of: dict[tuple[str, str], float], label: str, other: str) -> str:
@@ -135,7 +157,7 @@ def broken_down(scored: dict[str, Scores], shown: list[str], breakdown: str) -> 
 def gathered(run: Run, system: str, metric: str) -> Scores | None:
     """One system's statistics over all data sets; None where it was not scored."""
     columns: dict[str, list[np.ndarray]] = {}
-    images, tokens = [], []
+    images, tokens, times = [], [], []
     groups: dict[str, list[tuple[str, ...]]] = {}
     offset = 0
     for dataset in run.datasets:
@@ -149,6 +171,7 @@ def gathered(run: Run, system: str, metric: str) -> Scores | None:
         usage = run.usage(system, dataset.label)
         here = np.isin(usage["index"], table.index)
         tokens.append(usage["output_tokens"][here])
+        times.append(usage["time_s"][here])
     if not sum(map(len, images)):
         return None
     return Scores(
@@ -157,6 +180,7 @@ def gathered(run: Run, system: str, metric: str) -> Scores | None:
         np.concatenate(images),
         groups,
         np.concatenate(tokens),
+        np.concatenate(times),
     )
 
 

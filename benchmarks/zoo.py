@@ -1,13 +1,14 @@
-"""Put what the recipes trained into the zoo plugin, and note measured scores on the cards.
+"""Put what a recipe trained into the zoo plugin, and note on the cards what it descends from and what was measured.
 
-    rsground train benchmarks/recipes/tiny-text.toml --root work
-    rsground train benchmarks/recipes/tiny-tokens.toml --root work
-    python benchmarks/zoo.py collect work/tiny-text work/tiny-tokens
+    rsground train benchmarks/recipes/tiny-text-framed.toml --root work
+    python benchmarks/zoo.py collect work/tiny-text-framed
     rsground bench head_to_head --out runs/h2h
     python benchmarks/zoo.py scores runs/h2h
+    python benchmarks/zoo.py descent                   what the recipes say now, on the cards that are there
 
 Systems that were trained together have one backbone; it is kept once, in ``backbones/RECIPE``. So is the segmenter that
-the plugin holds already, where training left it as it was.
+the plugin holds already, where training left it as it was. Scores are over all data sets of a run; beside them stand
+those of the same system blindfolded ("NAME, blindfolded"), where the run has it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from head_to_head_page import gathered
+from head_to_head_page import BLIND, gathered
 from safetensors.torch import load_file
 
 from rsground.bench.results import Run
-from rsground.models.card import PartCard, read_card, write_card
+from rsground.models.card import Card, PartCard, read_card, write_card
+from rsground.models.training.recipe import Recipe, read_recipe
 
+RECIPES = Path(__file__).resolve().parent / "recipes"
 ZOO = Path(__file__).resolve().parents[1] / "plugins/rsground-zoo-tiny/src/rsground_zoo_tiny"
 
 
@@ -41,7 +44,7 @@ def collect(work: Path) -> None:
         if target.is_dir():
             shutil.rmtree(target)
         target.mkdir(parents=True)
-        card = read_card(place)
+        card = with_descent(read_card(place))
         card = replace(card, backbone=_elsewhere(card.backbone, shared))
         if (place / "head").is_dir():
             _copy(place / "head", target / "head")
@@ -62,11 +65,47 @@ def scores(run: Path) -> None:
                 continue
             own = {}
             for row in opened.metrics:
-                found = gathered(opened, place.name, row.label)
-                if found is not None:
-                    low, high = (round(each, 1) for each in found.interval(1000))
-                    own[f"{row.label} {row.primary}"] = f"{found.value:.1f} [{low}, {high}]"
+                for label, note in ((place.name, ""), (place.name + BLIND, BLIND)):
+                    found = gathered(opened, label, row.label) if label in labels else None
+                    if found is not None:
+                        low, high = (round(each, 1) for each in found.interval(1000))
+                        own[f"{row.label} {row.primary}{note}"] = f"{found.value:.1f} [{low}, {high}]"
             write_card(place, replace(read_card(place), scores={f"{opened.name}, percent": own}))
+
+
+def descent() -> None:
+    """Note on the plugin's cards what their recipes descend from."""
+    for place in sorted((ZOO / "systems").iterdir()):
+        write_card(place, with_descent(read_card(place)))
+
+
+def with_descent(card: Card) -> Card:
+    """A card with what each recipe says that its own descends from, in the order of training, its own last."""
+    line = lineage(RECIPES / card.training["recipe"])
+    told = {each.name: _in_short(each) for each in line}
+    steps = sum(each.schedule.steps for each in line)
+    return replace(card, training={**card.training, "steps of all recipes": steps, "recipes": told})
+
+
+def lineage(recipe: Path) -> list[Recipe]:
+    """A recipe and those it starts from or whose tower it takes, in the order of training, each once."""
+    found: dict[str, Recipe] = {}
+
+    def follow(file: Path) -> None:
+        said = read_recipe(file)
+        for name in (said.init, said.options.get("tower")):
+            if name is not None and name not in found and (beside := file.with_name(f"{name}.toml")).is_file():
+                follow(beside)
+        found[said.name] = said
+
+    follow(recipe)
+    return list(found.values())
+
+
+def _in_short(recipe: Recipe) -> str:
+    """Of how many processes it was, the recipe's first lines say."""
+    images, scenes = recipe.schedule.batch * recipe.schedule.accumulate, recipe.data["count"]
+    return f"{recipe.stage}: {recipe.schedule.steps} steps of {images} images a process, of {scenes} scenes"
 
 
 def _elsewhere(part: PartCard, folder: str) -> PartCard:
@@ -92,9 +131,13 @@ def _copy(source: Path, target: Path) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("collect", "scores"))
-    parser.add_argument("folders", type=Path, nargs="+", help="of recipes that were trained, or of a run")
+    parser.add_argument("what", choices=("collect", "scores", "descent"))
+    parser.add_argument("folders", type=Path, nargs="*", help="collect: of a recipe that was trained; scores: of a run")
     args = parser.parse_args()
+    if bool(args.folders) == (args.what == "descent"):
+        parser.error("collect and scores take folders, descent takes none")
+    if args.what == "descent":
+        descent()
     for folder in args.folders:
         {"collect": collect, "scores": scores}[args.what](folder)
 

@@ -29,19 +29,29 @@ def _tiny() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """(family, **options) → a backbone of a tiny random model: ``"tower"`` or a family of the tiny models."""
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """(family) → a tiny random model in hub layout: ``"tower"`` or a family of the tiny models."""
     tiny = _tiny()
     folders: dict[str, Path] = {}
 
-    def build(family: str, **options: Any) -> Any:
-        from rsground.models.backbone import TransformersBackbone
-
+    def build(family: str) -> Path:
         if family not in folders:
             folder = tmp_path_factory.mktemp(family.replace(".", "-"))
             make = tiny.tower if family == "tower" else partial(tiny.build, family)
             folders[family] = make(folder, max_position_embeddings=4096)
-        return TransformersBackbone(folders[family], device="cpu", **options)
+        return folders[family]
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tiny_folder: Callable[[str], Path]) -> Callable[..., Any]:
+    """(family, **options) → a backbone of such a model."""
+
+    def build(family: str, **options: Any) -> Any:
+        from rsground.models.backbone import TransformersBackbone
+
+        return TransformersBackbone(tiny_folder(family), device="cpu", **options)
 
     return build
 

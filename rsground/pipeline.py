@@ -80,8 +80,9 @@ class Pipeline:
     def answer(self, samples: Sequence[Sample]) -> list[Prediction]:
         """One prediction per sample, in order. Never raises: what goes wrong is in the prediction's ``error``.
 
-        Latency is measured where one sample is asked. A batch that fails is asked again in halves, so that a sample
-        costs nobody but itself, and a batch too large for memory becomes one that fits.
+        Latency is measured where one sample is asked; each sample of a batch has its share of the batch's time. A batch
+        that fails is asked again in halves, so that a sample costs nobody but itself, and a batch too large for memory
+        becomes one that fits.
         """
         if not samples:
             return []
@@ -100,18 +101,24 @@ class Pipeline:
 
     def _alone(self, sample: Sample) -> Prediction:
         try:
-            view = self._view(sample)
-            began = time.perf_counter()
-            (found,) = self._ask([sample], [view])
-            took = time.perf_counter() - began
+            (found,), took = self._clocked([sample])
         except Exception as error:  # any part may fail in any way; the reason is counted and shown
             return Prediction.failure(describe(error))
-        if found.usage.latency_s is None:
-            found = replace(found, usage=replace(found.usage, latency_s=took))
-        return found
+        usage = found.usage
+        if usage.latency_s is None and usage.time_s is None:
+            found = replace(found, usage=replace(usage, latency_s=took))
+        return _with_time(found, took)
 
     def _together(self, samples: Sequence[Sample]) -> list[Prediction]:
-        return self._ask(samples, [self._view(sample) for sample in samples])
+        found, took = self._clocked(samples)
+        return [_with_time(each, took / len(samples)) for each in found]
+
+    def _clocked(self, samples: Sequence[Sample]) -> tuple[list[Prediction], float]:
+        """The predictions, and the seconds from views to them."""
+        views = [self._view(sample) for sample in samples]
+        began = time.perf_counter()
+        found = self._ask(samples, views)
+        return found, time.perf_counter() - began
 
     def _view(self, sample: Sample) -> View:
         if self.looks:
@@ -119,7 +126,7 @@ class Pipeline:
         return View(tuple(_black(ref) for ref in sample.images), sample.size)
 
     def _ask(self, samples: Sequence[Sample], views: Sequence[View]) -> list[Prediction]:
-        blind = [_question(sample) for sample in samples]
+        blind = [without_answer(sample) for sample in samples]
         seen = [self._prepared(view, sample) for view, sample in zip(views, blind, strict=True)]
         prompts = [self._prompt(*each) for each in zip(samples, blind, seen, strict=True)]
         generations = self.backbone.generate(prompts)
@@ -149,11 +156,19 @@ class Pipeline:
         return found if tokens is None else replace(found, usage=replace(found.usage, output_tokens=tokens))
 
 
-def _question(sample: Sample) -> Sample:
+def without_answer(sample: Sample) -> Sample:
     """The sample without its answer. Of a region caption the region is the question, and the words are the answer."""
     if sample.task is Task.REGION_CAPTION:
         return replace(sample, answer=None)
     return replace(sample, targets=None, answer=None)
+
+
+def _with_time(found: Prediction, share: float) -> Prediction:
+    """The prediction with a time: what its backbone tells, else its latency, else ``share`` of what was clocked."""
+    usage = found.usage
+    if usage.time_s is not None:
+        return found
+    return replace(found, usage=replace(usage, time_s=share if usage.latency_s is None else usage.latency_s))
 
 
 def describe(error: BaseException) -> str:

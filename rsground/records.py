@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from rsground.types import RLE, ImageRef, Issue, Prediction, Region, Sample, Task, Usage
@@ -81,8 +82,13 @@ def prediction_from_json(found: Mapping[str, Any]) -> Prediction:
     )
 
 
-USAGE = ("latency_s", "visual_tokens", "prompt_tokens", "output_tokens", "peak_memory_bytes", "flops")
+USAGE = tuple(each.name for each in fields(Usage))
 """Fields of :class:`rsground.types.Usage`, in order."""
+
+
+def whole_usage(values: Sequence[Any]) -> list[Any]:
+    """A value for each of :data:`USAGE`: None for the last ones, where whoever wrote it did not know of them yet."""
+    return [*values, *[None] * (len(USAGE) - len(values))]
 
 
 def sample_to_json(sample: Sample) -> dict[str, Any]:

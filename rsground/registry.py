@@ -31,15 +31,12 @@ from rsground.specs import (
     MetricSpec,
     PreprocessorSpec,
     SegmenterSpec,
-    Spec,
     SuiteSpec,
     SystemSpec,
 )
 
 GROUP = "rsground"
 """Entry-point group that plugins register in."""
-
-AnySpec = Spec | SystemSpec | SuiteSpec | CommandSpec
 
 KINDS: Mapping[str, tuple[str, type[Any]]] = {
     "head": ("rsground_heads", HeadSpec),

@@ -185,6 +185,8 @@ class Usage:
         visual_tokens, prompt_tokens, output_tokens: token counts of the backbone's own tokenizer.
         peak_memory_bytes: highest memory of the device (of the process, on CPU) while answering.
         flops: floating point operations, where the backbone can tell.
+        time_s: wall-clock seconds from view to prediction, a batch's divided by its samples; the latency where a sample
+            was asked alone.
     """
 
     latency_s: float | None = None
@@ -193,6 +195,7 @@ class Usage:
     output_tokens: int | None = None
     peak_memory_bytes: int | None = None
     flops: float | None = None
+    time_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsground.bench.comparison import Change, Comparison, Missing, Rules, RunName, Verdict
 from rsground.bench.cost_changes import COSTS, MEASURED, compare_cost
@@ -155,7 +157,10 @@ def _costs(run: Run, baseline: Run, pairs: SamplePairs, system: str, rules: Rule
     ours, theirs = run.usage(system, pairs.dataset), baseline.usage(system, pairs.dataset)
     rows = pair_rows(pairs, ours, theirs)
     images = run.image_codes(pairs.dataset)[ours["index"][rows.run]]
+    alone = _asked_alone(ours, rows.run) and _asked_alone(theirs, rows.baseline)
     for name, column in COSTS.items():
+        if column == "time_s" and alone:
+            continue  # it is the latency, which is tested already
         after, before = ours[column][rows.run].copy(), theirs[column][rows.baseline]
         if name in MEASURED:
             after[ours["reused"][rows.run]] = np.nan  # measured in an earlier run, so it says nothing of this one
@@ -189,6 +194,11 @@ def _costs(run: Run, baseline: Run, pairs: SamplePairs, system: str, rules: Rule
             regression=False,
             left_out=test.left_out + rows.unpaired,
         )
+
+
+def _asked_alone(usage: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> bool:
+    """Whether the time of each answer is its latency."""
+    return np.array_equal(usage["time_s"][rows], usage["latency_s"][rows], equal_nan=True)
 
 
 def _judged(changes: Sequence[Change], rules: Rules, tolerance: float, *, counts: bool) -> tuple[Change, ...]:

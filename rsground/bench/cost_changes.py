@@ -15,6 +15,7 @@ from rsground.types import Prediction, Sample, Task
 
 COSTS: Mapping[str, str] = {
     "latency": "latency_s",
+    "time per answer": "time_s",
     "peak memory": "peak_memory_bytes",
     "output tokens": "output_tokens",
     "visual tokens": "visual_tokens",
@@ -22,7 +23,7 @@ COSTS: Mapping[str, str] = {
     "operations": "flops",
 }
 """What people read → column of :meth:`rsground.bench.results.Run.usage`."""
-MEASURED = frozenset({"latency", "peak memory"})
+MEASURED = frozenset({"latency", "time per answer", "peak memory"})
 """Costs of a machine at a time; the others are the same wherever an answer is counted."""
 
 

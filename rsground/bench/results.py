@@ -103,12 +103,12 @@ class Run(RunParts):
     def usage(self, system: str, dataset: str) -> dict[str, NDArray[Any]]:
         """What each answer cost, ``(n,)`` arrays over all seeds.
 
-        ``latency_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``peak_memory_bytes``, ``flops``
-        (float64, nan where unknown), ``chars`` (length of the answer), ``parsed`` (bool), ``failed`` (bool: no answer
-        came), ``reused`` (bool: it came from a cache, so its cost was measured in an earlier run), ``index``, ``seed``
-        (int64).
+        ``latency_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``peak_memory_bytes``, ``flops``,
+        ``time_s`` (float64, nan where unknown), ``chars`` (length of the answer), ``parsed`` (bool), ``failed`` (bool:
+        no answer came), ``reused`` (bool: it came from a cache, so its cost was measured in an earlier run), ``index``,
+        ``seed`` (int64).
         """
-        names = (*USAGE, "chars", "parsed", "error IS NOT NULL", self._is_reused, "idx", "?")
+        names = (*self._costs, "chars", "parsed", "error IS NOT NULL", self._is_reused, "idx", "?")
         query = f"SELECT {', '.join(names)} FROM answers WHERE job = ? AND served AND idx < ? ORDER BY idx"
         rows = [
             row
@@ -119,6 +119,12 @@ class Run(RunParts):
         found: dict[str, NDArray[Any]] = dict(zip((*USAGE, "chars"), table, strict=False))
         flags = dict(zip(("parsed", "failed", "reused"), table[-5:-2] == 1, strict=True))
         return found | flags | {"index": table[-2].astype(np.int64), "seed": table[-1].astype(np.int64)}
+
+    @cached_property
+    def _costs(self) -> tuple[str, ...]:
+        """Columns of the costs, ``NULL`` for those that a store of an earlier version does not have."""
+        columns = {name for _, name, *_ in self._all("PRAGMA table_info(answers)")}
+        return tuple(name if name in columns else "NULL" for name in USAGE)
 
     @property
     def reused(self) -> int:
@@ -188,7 +194,7 @@ class Run(RunParts):
         For a gallery take the places from :meth:`columns` (its worst and best rows) and ask for those alone.
         """
         wanted = None if index is None else sorted({int(value) for value in index})
-        names = ", ".join(f"answers.{name}" for name in ("regions", "parsed", "issues", "text", "error", *USAGE))
+        names = ", ".join(("regions", "parsed", "issues", "text", "error", *self._costs))
         query = (
             f"SELECT answers.idx, samples.record, {names} FROM answers JOIN samples "
             "ON samples.dataset = ? AND samples.idx = answers.idx WHERE answers.job = ? AND served AND "

@@ -40,7 +40,7 @@ class RunParts:
         """Open a run folder (or its store).
 
         Raises:
-            StoreError: no run there, or one of another version.
+            StoreError: no run there, or one of a later version.
         """
         path = Path(folder)
         store = path if path.suffix == ".sqlite" else path / STORE
@@ -181,18 +181,18 @@ class RunParts:
 
 
 def check_store(connection: sqlite3.Connection, path: Path) -> None:
-    """Pass for a store of this version.
+    """Pass for a store of this version or an earlier one.
 
     Raises:
-        StoreError: another file, or a store of another version.
+        StoreError: another file, or a store of a later version.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise StoreError(f"{path} is no rsground store")
-    if version != VERSION:
+    if not 1 <= version <= VERSION:
         raise StoreError(
-            f"{path} has store version {version}, this rsground reads {VERSION}; use the version that wrote it"
+            f"{path} has store version {version}, this rsground reads 1 to {VERSION}; use the version that wrote it"
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 APPLICATION_ID = 0x72736772
 """``PRAGMA application_id`` of a store: the letters ``rsgr``."""
-VERSION = 1
-"""``PRAGMA user_version``; raised whenever a table changes."""
+VERSION = 2
+"""``PRAGMA user_version``; raised whenever a table changes. All versions up to it are read."""
 STORE = "store.sqlite"
 """File name of the store inside a run folder."""
 
@@ -16,7 +16,10 @@ CREATE TABLE IF NOT EXISTS reused (
     PRIMARY KEY (job, idx)
 ) WITHOUT ROWID;
 """
-"""Added to a store that was made before there were caches when it is next written to."""
+"""A store of version 1 that was made before there were caches is without it."""
+
+UPGRADES = {1: f"{REUSED} ALTER TABLE answers ADD COLUMN time_s REAL;"}
+"""Version → what makes a store the next one; done when it is next written to."""
 
 TABLES = f"""{REUSED}
 CREATE TABLE run (
@@ -89,6 +92,7 @@ CREATE TABLE answers (
     output_tokens INTEGER,
     peak_memory_bytes INTEGER,
     flops REAL,
+    time_s REAL,
     PRIMARY KEY (job, idx)
 );
 CREATE TABLE scores (

@@ -14,14 +14,14 @@ from rsground.bench.lock import FolderLock
 from rsground.bench.places import Places
 from rsground.bench.plan import Plan
 from rsground.bench.run_parts import check_store
-from rsground.bench.schema import APPLICATION_ID, REUSED, STORE, TABLES, VERSION
+from rsground.bench.schema import APPLICATION_ID, STORE, TABLES, UPGRADES, VERSION
 from rsground.contracts import Notice, Outcome
 from rsground.errors import StoreError
 from rsground.metrics.breakdowns import group_keys
-from rsground.records import dumps, sample_to_json
+from rsground.records import dumps, sample_to_json, whole_usage
 from rsground.types import Sample
 
-_EMPTY: dict[str, Any] = {"parsed": False, "error": None, "text": "", "regions": [], "issues": [], "usage": [None] * 6}
+_EMPTY: dict[str, Any] = {"parsed": False, "error": None, "text": "", "regions": [], "issues": [], "usage": []}
 """What is stored of a sample that a system does not serve."""
 
 
@@ -187,7 +187,7 @@ class Store:
         served = found is not None
         found = found if served else _EMPTY
         row = [job, outcome.index, served, bool(found["parsed"]), found["error"], found["text"], len(found["text"])]
-        self._insert("answers", [*row, dumps(found["regions"]), dumps(found["issues"]), *found["usage"]])
+        self._insert("answers", [*row, dumps(found["regions"]), dumps(found["issues"]), *whole_usage(found["usage"])])
 
     def _insert(self, table: str, row: list[Any]) -> None:
         marks = ", ".join("?" * len(row))
@@ -251,8 +251,15 @@ def _connected(path: Path) -> sqlite3.Connection:
             f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
         )
     else:
-        connection.executescript(REUSED)
+        _upgrade(connection)
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < VERSION:
+        steps = " ".join(UPGRADES[each] for each in range(version, VERSION))
+        connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _groups(sample: Sample) -> str:

@@ -33,7 +33,7 @@ class Entry:
         family: what long leaderboards group it by.
         head, backbone, preprocess, segmenter: its parts; ``preprocess`` in the order they are applied.
         checkpoint: where the parts load their weights from, None where nothing is trained.
-        batch: samples given to the backbone at once; latency is measured at 1 only.
+        batch: samples given to the backbone at once; latency is measured at 1 only, the time per answer always.
         optional: left out with a note where a part is not installed, instead of stopping the run.
     """
 

@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 
 from rsground.contracts import Backbone, Prompt
 from rsground.errors import DataError
+from rsground.records import USAGE
 from rsground.types import Generation, Usage
-
-_USAGE = ("latency_s", "visual_tokens", "prompt_tokens", "output_tokens", "peak_memory_bytes", "flops")
 
 
 class Replay(Backbone):
     """Looks answers up by sample id. Only places in the file are held in memory.
 
     A line is an object with ``id`` (of the sample) and ``text`` (what the model wrote); it may have ``finish`` and any
-    of ``latency_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``peak_memory_bytes``, ``flops``.
+    of ``latency_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``peak_memory_bytes``, ``flops``,
+    ``time_s``. Where ``latency_s`` stands and ``time_s`` does not, the latency is the time.
 
     Args:
         path: the JSONL file, UTF-8.
@@ -76,5 +76,5 @@ class Replay(Backbone):
             raise DataError(f"no answer to sample {prompt.sample.id!r}", self.path)
         stream.seek(place)
         record = self._parsed(stream.readline(), None)
-        usage = Usage(**{name: record[name] for name in _USAGE if isinstance(record.get(name), int | float)})
+        usage = Usage(**{name: record[name] for name in USAGE if isinstance(record.get(name), int | float)})
         return Generation(text=record["text"], finish=str(record.get("finish", "stop")), usage=usage)

@@ -5,12 +5,12 @@ from rsground.specs import SuiteSpec
 SUITES: list[SuiteSpec] = [
     SuiteSpec(
         name="quick",
-        summary="the tiny systems head to head on a few drawn scenes; about two minutes on two cores",
+        summary="the tiny systems head to head on a few drawn scenes; under two minutes on two cores",
         resource="rsground:quick.toml",
     ),
     SuiteSpec(
         name="head_to_head",
-        summary="the trained tiny systems on every grounding task, three seeds, beside blind baselines",
+        summary="the trained tiny systems on every grounding task, three seeds, beside blind baselines and ceilings",
         resource="rsground:head_to_head.toml",
     ),
     SuiteSpec(

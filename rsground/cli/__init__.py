@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         return _run(name, words[1:])
     except RsgroundError as error:
-        print(f"rsground: {error}", file=sys.stderr)  # noqa: T201
+        for line in (error, *getattr(error, "__notes__", ())):
+            print(f"rsground: {line}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         print("rsground: interrupted", file=sys.stderr)  # noqa: T201

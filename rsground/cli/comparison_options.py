@@ -19,9 +19,7 @@ STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 def add_comparison(group: argparse._ArgumentGroup) -> None:
     """The rules of a comparison, and where to write it."""
     group.add_argument("--fail-on-regression", action="store_true", help="exit with 3 where a score got worse")
-    group.add_argument(
-        "--fail-on-cost", action="store_true", help="exit with 3 where latency, memory or tokens got worse"
-    )
+    group.add_argument("--fail-on-cost", action="store_true", help="exit with 3 where time, memory or tokens got worse")
     group.add_argument(
         "--alpha",
         type=_share,

@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rsground.registry import Offer, Registry
 
 EPILOG = """examples:
@@ -98,7 +100,10 @@ def _system_table(found: Registry, offers: dict[str, Offer]) -> Any:
 
 
 def _system_facts(found: Registry, spec: Any) -> dict[str, Any]:
-    """Parts, tasks, what is missing here, and bytes of weights (None where there are none or they are not here)."""
+    """Parts, tasks, what is missing here, and bytes of weights, those that several systems share in each of them.
+
+    None where there are none or they are not here.
+    """
     parts = [("preprocessor", name) for name, _ in spec.preprocessors]
     parts += [("backbone", spec.backbone), ("head", spec.head)]
     parts += [("segmenter", spec.segmenter)] if spec.segmenter is not None else []
@@ -106,7 +111,7 @@ def _system_facts(found: Registry, spec: Any) -> dict[str, Any]:
     missing = [f"{kind} {name}" for (kind, name), offer in offers.items() if offer is None]
     missing += [module for offer in offers.values() if offer is not None for module in offer.missing]
     head = offers["head", spec.head]
-    size, there = _size_of(spec.checkpoint)
+    size, there = _size_of(_checkpoints(spec))
     return {
         "parts": [name for _, name in parts],
         "tasks": [] if head is None else list(head.spec.tasks),
@@ -124,19 +129,29 @@ def _offer_of(found: Registry, kind: str, name: str) -> Offer | None:
         return None
 
 
-def _size_of(checkpoint: str | None) -> tuple[int | None, bool]:
-    """Bytes of all files of a checkpoint, and whether it is there."""
+def _checkpoints(spec: Any) -> list[str]:
+    """Where its weights are: its own folder, and those that the options of its parts name."""
+    options = [spec.head_options, spec.backbone_options, spec.segmenter_options]
+    options += [each for _, each in spec.preprocessors]
+    named = [spec.checkpoint, *(each.get("checkpoint") for each in options)]
+    return [str(each) for each in named if each is not None]
+
+
+def _size_of(checkpoints: list[str]) -> tuple[int | None, bool]:
+    """Bytes of all files of some checkpoints, each file once, and whether all are there."""
     from rsground.assembly import locate
     from rsground.errors import CheckpointError
 
-    if checkpoint is None:
-        return None, True
+    files: dict[Path, int] = {}
     try:
-        place = locate(checkpoint)
-        files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
-        return (sum(file.stat().st_size for file in files), True) if place.exists() else (None, False)
+        for place in map(locate, checkpoints):
+            inside = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+            if not place.exists():
+                return None, False
+            files.update((file.resolve(), file.stat().st_size) for file in inside)
     except (CheckpointError, OSError):
         return None, False
+    return sum(files.values()) if checkpoints else None, True
 
 
 def _row(offer: Offer) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsground.cli.predict_files import SUFFIXES, check_places, write_files
+
 if TYPE_CHECKING:
-    from rsground.cli.predict_answers import Answer, Scene
+    from rsground.cli.predict_answers import Scene
     from rsground.models.asking import Question
     from rsground.models.grounder import Grounder
 
@@ -27,10 +29,9 @@ EPILOG = """examples:
 with "expression", and "id" and "task" where they matter. GeoJSON of a georeferenced TIFF is in map coordinates, in
 the image's own reference system; of any other image in pixels, y downwards.
 
-exit status: 0 every question was answered (also with "nothing there"), 1 an error or a question that failed,
-2 a bad command line.
+exit status: 0 every question was answered (also with "nothing there"), 1 an error, a question that failed or a file
+that could not be written (the others are), 2 a bad command line.
 """
-_WRITERS = (".json", ".geojson", ".png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     who = parser.add_argument_group("whom to ask")
     who.add_argument("--system", required=True, metavar="NAME|FOLDER", help="registered system, or a system folder")
     who.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1 ... (default: the system's own)")
-    who.add_argument("--dtype", metavar="T", help="float32, bfloat16, float16 (default: the system's own)")
+    who.add_argument("--dtype", metavar="T", help="auto, float32, bfloat16, float16 (default: the system's own)")
     decoding = who.add_mutually_exclusive_group()
     decoding.add_argument("--constrained", action="store_true", default=None, help="only answers of the head's form")
     decoding.add_argument("--free", dest="constrained", action="store_false", help="any text, read as far as it goes")
@@ -64,9 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ask, show, write."""
     from rsground.cli.predict_answers import Answer, open_scene
+    from rsground.errors import StoreError
     from rsground.models.asking import sample_of
 
     _check(args)
+    check_places(args.out)
     scene = open_scene(args.images, args.window)
     questions = _questions(args, scene)
     with _grounder(args) as grounder:
@@ -78,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
                 answers.append(Answer.of(question, found, grounder.tasks))
                 advance()
         system = grounder.card.name
+    unwritten = write_files(args.out, system, scene, answers)  # before anything is shown: a reader may leave
     if args.json:
         from rsground.cli.predict_answers import to_json
 
@@ -87,8 +91,10 @@ def run(args: argparse.Namespace) -> int:
 
         show(system, scene, answers)
     for file in args.out:
-        _write(Path(file), system, scene, answers)
-        _say(file, args.quiet or args.json)
+        if file not in unwritten:
+            _say(file, args.quiet or args.json)
+    if unwritten:
+        raise StoreError("; ".join(unwritten.values()))
     return 1 if any(answer.found.error is not None for answer in answers) else 0
 
 
@@ -103,8 +109,8 @@ def _check(args: argparse.Namespace) -> None:
     if not args.query and args.queries is None:
         args.fail("what is asked? give -q TEXT or --queries FILE")
     for file in args.out:
-        if Path(file).suffix.lower() not in _WRITERS:
-            args.fail(f"--out takes {', '.join(f'*{suffix}' for suffix in _WRITERS)}, got {file!r}")
+        if Path(file).suffix.lower() not in SUFFIXES:
+            args.fail(f"--out takes {', '.join(f'*{suffix}' for suffix in SUFFIXES)}, got {file!r}")
 
 
 def _questions(args: argparse.Namespace, scene: Scene) -> list[Question]:
@@ -128,34 +134,6 @@ def _grounder(args: argparse.Namespace) -> Grounder:
 
     options = {"device": args.device, "dtype": args.dtype, "constrained": args.constrained}
     return Grounder.from_pretrained(args.system, batch=args.batch, seed=args.seed, **options)
-
-
-def _write(file: Path, system: str, scene: Scene, answers: list[Answer]) -> None:
-    """Write one file, whole or not at all."""
-    from rsground.errors import StoreError
-    from rsground.models.atomic import replacing
-
-    try:
-        with replacing(file) as fresh:
-            _write_as(file.suffix.lower(), fresh, system, scene, answers)
-    except OSError as error:
-        raise StoreError(f"{file} cannot be written: {error.strerror or error}") from error
-
-
-def _write_as(kind: str, file: Path, system: str, scene: Scene, answers: list[Answer]) -> None:
-    if kind == ".png":
-        from rsground.cli.predict_png import overlay
-        from rsground.images import save_png
-
-        save_png(file, overlay(scene, answers))
-    elif kind == ".geojson":
-        from rsground.cli.predict_geojson import to_geojson
-
-        file.write_text(json.dumps(to_geojson(system, scene, answers)) + "\n", encoding="utf-8")
-    else:
-        from rsground.cli.predict_answers import to_json
-
-        file.write_text(json.dumps(to_json(system, scene, answers), indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

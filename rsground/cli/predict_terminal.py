@@ -48,7 +48,7 @@ def _headline(answer: Answer) -> str:
         state = f"[green]{count} region{'s' if count != 1 else ''}[/]" if count else "[cyan]nothing there[/]"
         if answer.task == Task.GCG and found.text:
             state += f"\n  {escape(' '.join(found.text.split()))}"
-    cost = [f"{usage.latency_s:.2f} s"] if usage.latency_s is not None else []
+    cost = [f"{usage.time_s:.2f} s"] if usage.time_s is not None else []
     cost += [f"{usage.output_tokens} tokens"] if usage.output_tokens is not None else []
     facts = ", ".join([answer.task.value, *cost])
     return f"[bold]{escape(answer.expression)}[/] [dim]({facts})[/]  {state}"

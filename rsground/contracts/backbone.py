@@ -37,7 +37,7 @@ class Prompt:
 
 
 class Backbone(ABC):
-    """Says prompt + view → :class:`Generation`. Batched answers equal one-by-one answers.
+    """Says prompt + view → :class:`Generation`. Batched answers equal one-by-one answers, to the model's precision.
 
     Attributes:
         needs_pixels: false for a backbone that never looks; its views may then be black images of the right size.

@@ -82,7 +82,7 @@ class Head(ABC):
     def training_pairs(self, sample: Sample, view: View, rng: np.random.Generator) -> Iterable[Training]:
         """The supervised pairs one sample gives; by default the plain question and answer."""
         del rng
-        yield Training(prompt=self._ask(sample), answer=self.target(sample, view))
+        yield Training(prompt=self.prompt(sample, view).text, answer=self.target(sample, view))
 
     def read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
         """The answer, with regions in the ORIGINAL image's pixels. Never raises on model output.
@@ -117,6 +117,15 @@ class TokenHead(Head):
 
     capture = frozenset({"hidden"})
     special_tokens: ClassVar[tuple[str, ...]] = ()
+
+    def reply(self, sample: Sample) -> str | None:
+        """What the model should learn to write after an answer that this head forces; None where that is nothing.
+
+        In training it comes with the prompt as ``options["reply"]``, and the text loss is taken on it alone. Only a
+        backbone that can learn it should be given one.
+        """
+        del sample
+        return None
 
     @abstractmethod
     def loss(self, hidden: Sequence[Any], samples: Sequence[Sample], views: Sequence[View]) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import inspect
 import platform
 import sys
 import sysconfig
+from collections.abc import Mapping
 from typing import Any
 
 import rsground
@@ -57,12 +58,17 @@ def _system(offer: Offer) -> dict[str, Any]:
     spec = offer.spec
     return {
         **{name: getattr(spec, name) for name in _SYSTEM},
-        **{name: dict(getattr(spec, name)) for name in _OPTIONS},
-        "preprocessors": [[name, dict(options)] for name, options in spec.preprocessors],
+        **{name: _found(getattr(spec, name)) for name in _OPTIONS},
+        "preprocessors": [[name, _found(options)] for name, options in spec.preprocessors],
         "checkpoint": _path(spec.checkpoint),
         "plugin": offer.plugin,
         "distribution": offer.distribution,
     }
+
+
+def _found(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a part, with the path of the weights that they name."""
+    return {name: _path(value) if name == "checkpoint" else value for name, value in options.items()}
 
 
 def _path(checkpoint: str | None) -> str | None:

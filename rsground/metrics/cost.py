@@ -1,4 +1,4 @@
-"""What answers cost: latency, tokens, memory, operations, and how many could not be read."""
+"""What answers cost: latency, time, tokens, memory, operations, and how many could not be read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rsground.records import USAGE
 from rsground.types import Prediction, Usage
 
 
@@ -15,13 +16,12 @@ def summarise_cost(usages: Iterable[Usage]) -> dict[str, float]:
 
     Returns:
         ``latency_p50_s``, ``latency_p95_s``, ``latency_mean_s`` (linear quantiles over the answers with a latency, and
-        ``latency_n`` of them), ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``flops`` (means over the
-        answers that tell), ``output_tokens_p95``, ``peak_memory_bytes`` (the largest).
+        ``latency_n`` of them), ``time_s``, ``visual_tokens``, ``prompt_tokens``, ``output_tokens``, ``flops`` (means
+        over the answers that tell), ``output_tokens_p95``, ``peak_memory_bytes`` (the largest).
     """
-    names = ("latency_s", "visual_tokens", "prompt_tokens", "output_tokens", "peak_memory_bytes", "flops")
-    columns: dict[str, list[float]] = {name: [] for name in names}
+    columns: dict[str, list[float]] = {name: [] for name in USAGE}
     for usage in usages:
-        for name in names:
+        for name in USAGE:
             value = getattr(usage, name)
             if value is not None and np.isfinite(value):
                 columns[name].append(float(value))

@@ -68,9 +68,3 @@ def _assign(cost: np.ndarray) -> np.ndarray:
             owner[column] = row if previous < 0 else owner[previous]
             column = previous
     return owner
-
-
-def matched_count(scores: ArrayLike, threshold: float) -> int:
-    """How many greedy pairs reach ``threshold``."""
-    matrix = np.asarray(scores, np.float64)
-    return sum(bool(matrix[pair] >= threshold) for pair in greedy_match(matrix))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from rsground.contracts import Prompt
 from rsground.models.attending import attentions
 from rsground.models.constrain import TokenGrammar
 from rsground.models.decoding import decode
@@ -108,7 +110,8 @@ class Answerer:
         most = row.prompt.max_new_tokens
         if self.max_context is not None:
             most = min(most, self.max_context - row.length)
-        return Row(self._grammar(row.prompt.grammar), most, self.temperature, self.top_p, _dice(row))
+        dice = _dice(row.prompt) if self.temperature > 0 else None
+        return Row(self._grammar(row.prompt.grammar), most, self.temperature, self.top_p, dice)
 
     def _grammar(self, grammar: Any) -> TokenGrammar | None:
         """The grammar over tokens; the last few are kept, for what they have worked out."""
@@ -132,11 +135,14 @@ class Answerer:
             yield counter
 
 
-def _dice(row: Encoded) -> torch.Generator:
-    """Random numbers of a prompt: of its seed and text, so that neighbours in a batch do not matter."""
-    text = f"{row.prompt.options.get('seed', 0)}\n{row.prompt.text}"
-    seed = int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=7).digest())
-    return torch.Generator().manual_seed(seed)
+def _dice(prompt: Prompt) -> torch.Generator:
+    """Random numbers of a prompt: of its seed, its text and every pixel it shows, so that neighbours in a batch, and
+    where an image came from, do not matter."""
+    seen = blake2b(f"{prompt.options.get('seed', 0)}\n{prompt.text}".encode("utf-8", "replace"), digest_size=7)
+    for image in () if prompt.view is None else prompt.view.images:
+        seen.update(repr(image.shape).encode())
+        seen.update(np.ascontiguousarray(image).data)
+    return torch.Generator().manual_seed(int.from_bytes(seen.digest()))
 
 
 def _generation(row: Encoded, said: _Said, memory: int, flops: float | None) -> Generation:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from rsground.models.families import visual_boxes
 from rsground.models.pooling import Pooled, averaged, merged, neighbours, pooled
 from rsground.models.running import forward, positions
 
+Of = Literal["logit", "loss"]
+_LIKELIEST = -1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attended:
@@ -25,8 +28,10 @@ class Attended:
 
     Attributes:
         attention: ``(heads, T, V)`` float32 of the last layer, from T tokens onto the V visual tokens: the last token
-            of the prompt, or the answer's tokens where one was given. Rows sum to at most 1.
-        gradient: ``(heads, T, V)`` float32, derivative of the sum over T of the largest logit by the attention.
+            of the prompt; the answer's tokens where one was given; or all that stand behind the image. Rows sum to at
+            most 1.
+        gradient: ``(heads, T, V)`` float32, derivative by the attention of a sum over T: of the largest logit after
+            each token, or of the cross-entropy of the token with the largest logit, in nats.
         boxes: ``(V, 4)`` float32, the part of the last view image a visual token stands for, in its pixels; NaN for
             tokens that stand for none. Where neighbours were averaged V counts what is left.
     """
@@ -37,7 +42,13 @@ class Attended:
 
 
 def attend(
-    model: Any, processor: Any, rows: Sequence[Encoded], pad: int, visual_tokens: int | None = None
+    model: Any,
+    processor: Any,
+    rows: Sequence[Encoded],
+    pad: int,
+    visual_tokens: int | None = None,
+    of: Of = "logit",
+    query: bool = False,
 ) -> list[Attended]:
     """Attention and gradient of prompts with equal needs.
 
@@ -52,24 +63,27 @@ def attend(
         pad: token id for the columns left of shorter rows.
         visual_tokens: most visual tokens that show a place; more are averaged with their neighbours
             (:func:`.pooling.neighbours`), and ``boxes`` are then around what was averaged. None for all.
+        of: what is differentiated.
+        query: ask all tokens behind the last visual one, each about the token that follows it in the prompt; the last
+            one about the likeliest token, as ever.
     """
     tails = [row.answer or () for row in rows]
-    counts = [max(1, len(tail)) for tail in tails]
+    asked = [_asked(row, tail, query) for row, tail in zip(rows, tails, strict=True)]
     batch = join(rows, tails, pad, model.device, model.dtype)
-    first = batch.mask.shape[1] - max(counts)
+    first = batch.mask.shape[1] - max(map(len, asked))
     if any(_last_visual(row) + gap >= first for row, gap in zip(rows, batch.pads, strict=True)):
         if len(rows) > 1:
-            return [attend(model, processor, [row], pad, visual_tokens)[0] for row in rows]
+            return [attend(model, processor, [row], pad, visual_tokens, of, query)[0] for row in rows]
         first, visual_tokens = 0, None  # the token that is asked shows a place itself
     boxes = [visual_boxes(model, processor, row) for row in rows]
     groups = [neighbours(each, visual_tokens) for each in boxes]
     pool = pooled(batch, groups, first)
-    attention, gradient = _gradient(model, batch, counts, first, pool)
+    attention, gradient = _gradient(model, batch, asked, 0 if query and pool is None else first, pool, of)
     made = []
-    for index, (row, count) in enumerate(zip(rows, counts, strict=True)):
+    for index, (row, follow) in enumerate(zip(rows, asked, strict=True)):
         columns = row.visual.nonzero()[:, 0].to(attention.device) + batch.pads[index]
         columns = columns if pool is None else pool.visual[index]
-        pick = [each[index, :, -count:][..., columns].float() for each in (attention, gradient)]
+        pick = [each[index, :, -len(follow) :][..., columns].float() for each in (attention, gradient)]
         made.append(Attended(pick[0], pick[1], torch.from_numpy(merged(boxes[index], groups[index]))))
     return made
 
@@ -78,11 +92,18 @@ def _last_visual(row: Encoded) -> int:
     return int(row.visual.nonzero().max()) if row.visual.any() else -1
 
 
+def _asked(row: Encoded, tail: Sequence[int], query: bool) -> list[int]:
+    """Per token that is asked the one it is asked about, :data:`_LIKELIEST` for whichever the model finds so."""
+    if not query:
+        return [_LIKELIEST] * max(1, len(tail))
+    behind = [*row.tokens["input_ids"][_last_visual(row) + 1 :].tolist(), *tail]
+    return [*behind[1:], _LIKELIEST]
+
+
 def _gradient(
-    model: Any, batch: Batch, counts: Sequence[int], first: int, pool: Pooled | None
+    model: Any, batch: Batch, asked: Sequence[Sequence[int]], first: int, pool: Pooled | None, of: Of
 ) -> tuple[Tensor, Tensor]:
     """``(B, heads, K, L)`` attention of the K columns from ``first`` on, and its gradient."""
-    last = batch.mask.shape[1] - first
     places = positions(model, batch)[0]
     given: dict[str, Any] = {"past_key_values": _cache(model)}
     before = batch.mask[:, :first]
@@ -96,10 +117,18 @@ def _gradient(
         given.update(batch.inputs)
     given |= {"attention_mask": torch.cat([before, batch.mask[:, first:]], 1), "position_ids": places[..., first:]}
     with _watched(model, gradients=True) as seen, torch.no_grad():
-        best = _call(model, given, last).float().amax(dim=-1)
-        score = sum((best[index, -count:].sum() for index, count in enumerate(counts)), torch.zeros(()))
-        (gradient,) = torch.autograd.grad(score, seen[-1])
+        logits = _call(model, given, max(map(len, asked))).float()
+        scores = [_score(logits[index, -len(follow) :], follow, of) for index, follow in enumerate(asked)]
+        (gradient,) = torch.autograd.grad(sum(scores, torch.zeros(())), seen[-1])
     return seen[-1].detach(), gradient
+
+
+def _score(logits: Tensor, follow: Sequence[int], of: Of) -> Tensor:
+    """Sum over T of the logits ``(T, V)`` of the tokens that follow, or of their cross-entropy."""
+    ids = torch.tensor(follow, device=logits.device)
+    known = logits.gather(1, ids.clamp(min=0)[:, None])[:, 0]
+    said = torch.where(ids == _LIKELIEST, logits.amax(dim=-1), known)
+    return said.sum() if of == "logit" else (logits.logsumexp(dim=-1) - said).sum()
 
 
 def _cache(model: Any) -> DynamicCache:

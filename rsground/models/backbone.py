@@ -5,41 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsground.contracts import Backbone, Prompt
+from rsground.contracts import Prompt
 from rsground.errors import PromptError
 from rsground.models import adapters
 from rsground.models.answering import Answerer
-from rsground.models.attending import Attended, attend
-from rsground.models.devices import in_parts, pick_device, pick_dtype
+from rsground.models.attending import Attended, Of, attend
+from rsground.models.devices import in_parts, pick_device
 from rsground.models.encoding import Encoded, Encoder, grouped
 from rsground.models.families import visual_boxes
-from rsground.models.loading import hub_folder, load_model, load_processor
-from rsground.models.marks import add_tokens, marks_of
+from rsground.models.loading import fitting_dtype, hub_folder, load_model, load_processor
+from rsground.models.marks import marks_of
+from rsground.models.teachable import TeachableBackbone
 from rsground.models.teaching import Taught, teach
 from rsground.types import Generation, View
 
 Answer = TypeVar("Answer")
 
 
-class TransformersBackbone(Backbone):
+class TransformersBackbone(TeachableBackbone):
     """A model of transformers' ``AutoModelForImageTextToText`` from a local folder in hub layout.
 
-    Prompts of any kind may come together: they are answered in batches of equal needs, padded on the left, and each
-    gets the answer that it would get alone. Where memory runs out a batch is halved.
+    Prompts of any kind may come together: they are answered in batches of equal needs, padded on the left. Where memory
+    runs out a batch is halved.
+
+    In float32 each prompt gets the answer that it would get alone. In bfloat16 and float16 it need not: a batch adds up
+    in another order, sums round differently, and where two tokens are as good as equally likely (their logits a few
+    roundings apart) the other one may be said, and what follows from it. States of the same tokens agree to about one
+    part in a hundred, and answers under a grammar are valid all the same. ``batch_size=1`` makes answers independent of
+    their neighbours in any precision.
 
     Args:
         checkpoint: the folder, or a system folder with ``backbone/`` in it. Safetensors only; nothing is fetched.
         device: ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"`` ...
-        dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), ``"float32"``, ``"bfloat16"`` or ``"float16"``. The
+            project's own small model computes in float32, by ``"auto"`` too, and refuses others.
         constrained: whether a prompt's grammar is enforced while decoding.
         batch_size: prompts at once.
-        temperature: 0 for the likeliest token each time; else tokens are drawn, by the prompt's ``options["seed"]``.
+        temperature: 0 for the likeliest token each time; else tokens are drawn, by the prompt's ``options["seed"]``,
+            its text and the pixels that it shows: the same question about another image draws other numbers.
         top_p: of drawn tokens, the share of probability that is drawn from.
         adapter: folder of a LoRA adapter to put on the weights.
         max_context: most tokens of prompt and answer together, where it should be less than the model's own.
@@ -56,6 +65,9 @@ class TransformersBackbone(Backbone):
         CheckpointError: the folder holds no model, or not one that can be loaded safely and whole.
         DeviceError: no such device or precision here.
     """
+
+    saved_options: ClassVar[frozenset[str]] = frozenset({"adapter"})
+    """Options that :meth:`save` writes into the weights, so that a saved system must not name them again."""
 
     def __init__(
         self,
@@ -74,7 +86,7 @@ class TransformersBackbone(Backbone):
         place = pick_device(device)
         folder = hub_folder(checkpoint)
         self.processor: Any = load_processor(folder)
-        self.model: Any = load_model(folder, place, pick_dtype(dtype, place))
+        self.model: Any = load_model(folder, place, fitting_dtype(folder, dtype, place))
         self.tokenizer: Any = self.processor.tokenizer
         self.marks = marks_of(self.model, self.tokenizer)
         self.batch_size = batch_size
@@ -93,12 +105,6 @@ class TransformersBackbone(Backbone):
             self.load_adapter(adapter)
 
     @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        found: torch.device = self.model.device
-        return found
-
-    @property
     def hidden_size(self) -> int:
         """Width D of the hidden states."""
         return int(self.model.config.get_text_config(decoder=True).hidden_size)
@@ -113,25 +119,24 @@ class TransformersBackbone(Backbone):
         with self._evaluating():
             return self._in_groups(rows, self._answerer)
 
-    def teach(self, prompts: Sequence[Prompt]) -> Taught:
-        """A training pass over prompts that all have an answer; gradients flow where the caller enables them.
+    def _fit(self, prompt: Prompt) -> Encoded:
+        return self._encoded(prompt)
 
-        Raises:
-            PromptError: a prompt has no answer, or is too long with it.
-        """
-        for prompt in prompts:
-            if prompt.answer is None:
-                raise PromptError(f"teaching needs an answer to every prompt; {prompt.text[:60]!r} has none")
-        rows = [self._encoded(prompt) for prompt in prompts]
+    def _teach(self, rows: Sequence[Encoded]) -> Taught:
         return teach(self.model, rows, self.marks.end, self.marks.pad)
 
-    def attend(self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None) -> list[Attended]:
+    def attend(
+        self, prompts: Sequence[Prompt], *, visual_tokens: int | None = None, of: Of = "logit", query: bool = False
+    ) -> list[Attended]:
         """Where the model looks, per prompt: attention of the last prompt token, or of the answer's tokens.
 
         Args:
             prompts: what is asked.
             visual_tokens: most visual tokens to look at; more are averaged with their neighbours before the language
                 model, which costs that much less. None for all.
+            of: what the gradient is of: the ``logit`` of the likeliest token, or its ``loss`` (cross-entropy, -log of
+                its probability).
+            query: attention of all tokens behind the image, each asked about the one that follows it in the prompt.
 
         Raises:
             PromptError: a prompt is too long.
@@ -140,7 +145,7 @@ class TransformersBackbone(Backbone):
         rows = [self._encoded(prompt) for prompt in prompts]
 
         def look(part: Sequence[Encoded]) -> list[Attended]:
-            return attend(self.model, self.processor, part, self.marks.pad, visual_tokens)
+            return attend(self.model, self.processor, part, self.marks.pad, visual_tokens, of, query)
 
         with self._evaluating():
             return self._in_groups(rows, look)
@@ -150,8 +155,7 @@ class TransformersBackbone(Backbone):
         return visual_boxes(self.model, self.processor, self._encoder.encode(Prompt("", view)))
 
     def add_tokens(self, tokens: Sequence[str]) -> None:
-        """Add special tokens to the vocabulary; those it has already stay. New rows are the mean of the old ones."""
-        add_tokens(self.model, self.tokenizer, tokens)
+        super().add_tokens(tokens)
         self._answerer = None
 
     def save(self, folder: str | Path) -> None:
@@ -161,23 +165,6 @@ class TransformersBackbone(Backbone):
             CheckpointError: the folder cannot be written.
         """
         adapters.save_whole(self.model, self.lora, self.processor, Path(folder))
-
-    def add_lora(
-        self, rank: int = 16, alpha: float = 32.0, dropout: float = 0.05, targets: Sequence[str] | str | None = None
-    ) -> None:
-        """Freeze the model and put low-rank adapters on it: what is trained from here on is theirs alone.
-
-        Args:
-            rank: rank of the update.
-            alpha: the update is scaled by alpha / rank.
-            dropout: on the adapters' input while training.
-            targets: names of linear layers, or a pattern; by default all those of the language model.
-
-        Raises:
-            CheckpointError: there is an adapter already.
-            MissingExtraError: peft is not installed.
-        """
-        self.lora = adapters.add(self.model, self.lora, rank, alpha, dropout, targets)
 
     def save_adapter(self, folder: str | Path) -> None:
         """Write the LoRA adapter alone, as peft reads it."""
@@ -217,13 +204,14 @@ class TransformersBackbone(Backbone):
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """No dropout while answering, whatever the trainer had set."""
-        training = self.model.training
+        """No dropout while answering, whatever the trainer had set; then each module as it was, resting ones too."""
+        training = [module for module in self.model.modules() if module.training]
         self.model.eval()
         try:
             yield
         finally:
-            self.model.train(training)
+            for module in training:
+                module.training = True
 
 
 def _context(model: Any, most: int | None) -> int | None:

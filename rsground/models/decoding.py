@@ -17,8 +17,9 @@ shift there. With ``advance`` the prompts' positions are left to the model unles
 
 Tokens that a grammar forces are not asked for: they are fed together with the next token that is needed, several
 columns of the cache in one pass. Rows with fewer of them are padded on the left within the step; the gaps are masked
-and positions count tokens, not columns, so a row's answer does not depend on its neighbours. (Layers with a sliding
-window count columns, gaps included: their window is then shorter by the gaps.)
+and positions count tokens, not columns, so a row's answer does not depend on its neighbours. A model of which a layer
+would take notice of gaps (a sliding window counts columns; linear attention passes a state from one to the next) is fed
+as many tokens of every row as the shortest queue holds: no gaps, and more passes where rows differ.
 """
 
 from __future__ import annotations

@@ -32,8 +32,13 @@ def pick_device(name: str | torch.device) -> torch.device:
         raise DeviceError(f"no device is called {name!r}; known: auto, cpu, cuda, cuda:0, cuda:1 ...") from None
     if device.type == "cuda":
         return _cuda(device)
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("device 'mps' was asked for, but this machine has none; use device='cpu'")
+    try:
+        torch.empty(0, device=device)
+    except Exception as error:  # every kind of device is absent in a way of its own
+        reason = " ".join(str(error).split())[:100]
+        raise DeviceError(
+            f"device {str(name)!r} was asked for, but this machine has none ({reason}); use device='cpu' or 'auto'"
+        ) from error
     return device
 
 

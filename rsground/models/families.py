@@ -182,5 +182,8 @@ _RULES: dict[str, Callable[[Any, Any, Encoded, Sequence[Size]], list[Boxes]]] = 
     "qwen2_vl": _merged,
     "qwen2_5_vl": _merged,
     "qwen3_vl": _merged,
+    "qwen3_vl_moe": _merged,
+    "qwen3_5": _merged,
+    "qwen3_5_moe": _merged,
     "internvl": _patches,
 }

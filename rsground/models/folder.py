@@ -10,7 +10,9 @@
     preprocessors/<name>/  of each preprocessor that has something to keep
 
 A part that has a constructor parameter ``checkpoint`` is given the system's folder and finds its own place with
-:func:`part_folder`.
+:func:`part_folder`. One with a method ``save(folder)`` writes its place itself; ``saved_options`` names those of its
+options that are in what it wrote, and that the saved card is therefore without. Of others the folder is copied that
+they were loaded from.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -138,6 +138,9 @@ class Grounder:
     ) -> Path:
         """Write the system as one self-describing folder, safetensors only; it appears whole or not at all.
 
+        The card in it is without the options that the folder stands for: where weights were loaded from, and what a
+        part says that it saved with them (``saved_options``: of ``transformers`` the adapter, merged into the weights).
+
         Args:
             folder: made; may be an empty folder.
             card: instead of the system's own.
@@ -158,35 +161,50 @@ class Grounder:
             raise CheckpointError(f"there is something already; {way_out}", target)
         try:
             with replacing_folder(target) as fresh:
-                self._save_parts(pipeline, fresh)
-                write_card(fresh, _movable(card or self.card))
+                held = self._save_parts(pipeline, fresh)
+                write_card(fresh, _movable(card or self.card, held))
         except OSError as error:
             raise CheckpointError(f"cannot be written: {error}", target) from error
         return target
 
-    def _save_parts(self, pipeline: Pipeline, folder: Path) -> None:
+    def _save_parts(self, pipeline: Pipeline, folder: Path) -> Mapping[str, Collection[str]]:
+        """Write every part into its place; per place, the options that what lies there stands for."""
         head, segmenter = pipeline.head, pipeline.head.segmenter
+        held: dict[str, Collection[str]] = {}
         if hasattr(head, "state_dict"):
             from rsground.models.state import save_state  # torch, which systems of text alone do without
 
             state = head.state_dict()
             if state:
                 save_state(state, folder / "head")
-        places: list[tuple[Any, str]] = [(pipeline.backbone, "backbone")]
+                held["head"] = ("checkpoint",)
+        parts: list[tuple[Any, str, PartCard | None]] = [(pipeline.backbone, "backbone", self.card.backbone)]
         if segmenter is not None:
-            places.append((segmenter, "segmenter"))
+            parts.append((segmenter, "segmenter", self.card.segmenter))
         for part, step in zip(self.card.preprocessors, pipeline.steps, strict=True):
-            places.append((step, f"preprocessors/{part.name}"))
-        for thing, place in places:
-            self._save_part(thing, folder / place, None if self.place is None else self.place / place)
+            parts.append((step, f"preprocessors/{part.name}", part))
+        for thing, place, known in parts:
+            held[place] = self._save_part(thing, folder / place, self._source(place, known))
+        return held
 
-    def _save_part(self, thing: Any, folder: Path, source: Path | None) -> None:
-        """What the part saves itself; else what it was loaded from, if anything."""
+    def _save_part(self, thing: Any, folder: Path, source: Path | None) -> Collection[str]:
+        """What the part saves itself; else what it was loaded from, if anything. The options that this stands for."""
         if hasattr(thing, "save"):
             folder.mkdir(parents=True)
             thing.save(folder)
-        elif source is not None and source.is_dir():
-            shutil.copytree(source, folder)
+            return ("checkpoint", *getattr(thing, "saved_options", ()))
+        if source is None or not source.is_dir():
+            return ()
+        shutil.copytree(source, folder)
+        return ("checkpoint",)
+
+    def _source(self, place: str, part: PartCard | None) -> Path | None:
+        """The folder that a part was loaded from: in the checkpoint of its own, else in the system's."""
+        own = None if part is None else part.options.get("checkpoint")
+        if own is None:
+            return None if self.place is None else self.place / place
+        folder = locate(own)
+        return folder / place if (folder / place).is_dir() else folder
 
     def close(self) -> None:
         """Free what the system holds."""
@@ -245,16 +263,17 @@ def _card_of(spec: SystemSpec, place: Path | None) -> Card:
     )
 
 
-def _movable(card: Card) -> Card:
-    """The card without paths of where its parts were loaded from: they lie in the folder now."""
+def _movable(card: Card, held: Mapping[str, Collection[str]]) -> Card:
+    """The card without the options that, place by place, the folder stands for."""
 
-    def moved(part: PartCard) -> PartCard:
-        return replace(part, options={name: value for name, value in part.options.items() if name != "checkpoint"})
+    def moved(part: PartCard, place: str) -> PartCard:
+        gone = held.get(place, ())
+        return replace(part, options={name: value for name, value in part.options.items() if name not in gone})
 
     return replace(
         card,
-        head=moved(card.head),
-        backbone=moved(card.backbone),
-        preprocessors=tuple(map(moved, card.preprocessors)),
-        segmenter=None if card.segmenter is None else moved(card.segmenter),
+        head=moved(card.head, "head"),
+        backbone=moved(card.backbone, "backbone"),
+        preprocessors=tuple(moved(part, f"preprocessors/{part.name}") for part in card.preprocessors),
+        segmenter=None if card.segmenter is None else moved(card.segmenter, "segmenter"),
     )

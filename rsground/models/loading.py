@@ -14,8 +14,10 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from rsground.errors import CheckpointError
-from rsground.models.folder import part_folder
+from rsground.assembly import locate
+from rsground.errors import CheckpointError, DeviceError
+from rsground.models.devices import pick_dtype
+from rsground.models.folder import CARD, part_folder, read_card
 from rsground.models.state import Weights
 
 hf: Any = transformers  # partly untyped
@@ -25,11 +27,14 @@ _OURS = {"rsground_tower_lm": "rsground.models.tower_lm"}
 
 
 def hub_folder(checkpoint: str | Path) -> Path:
-    """Where the backbone lies, in hub layout.
+    """Where the backbone lies, in hub layout: in the folder, or where a system's card says, of those that share one.
 
     Raises:
         CheckpointError: as :func:`rsground.models.folder.part_folder`.
     """
+    folder = locate(checkpoint)
+    if (folder / CARD).is_file() and not (folder / "backbone").is_dir():
+        checkpoint = read_card(folder).backbone.options.get("checkpoint", checkpoint)
     return part_folder(checkpoint, "backbone")
 
 
@@ -55,6 +60,25 @@ def read_config(folder: Path) -> dict[str, Any]:
             path,
         )
     return found
+
+
+def fitting_dtype(folder: Path, name: str, device: torch.device) -> torch.dtype:
+    """The precision of that name for the model of a hub folder; ``"auto"`` of the project's own model is float32.
+
+    Raises:
+        DeviceError: there is no such precision, or the model is not made for it.
+        CheckpointError: as :func:`read_config`.
+    """
+    found = pick_dtype(name, device)
+    kind = read_config(folder)["model_type"]
+    if kind not in _OURS or found == torch.float32:
+        return found
+    if name != "auto":
+        raise DeviceError(
+            f"a model of type {kind!r} computes in float32 only: fewer bits do not hold its coordinates, got {name!r}; "
+            f"use dtype='float32' or 'auto'"
+        )
+    return torch.float32
 
 
 def load_processor(folder: Path) -> Any:

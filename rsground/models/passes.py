@@ -53,6 +53,8 @@ class Passes:
         """Feed what the lanes hold in their queues; logits ``(B, V)`` of what follows their last token fed."""
         self._pack()
         counts = [min(len(lane.queue), AT_ONCE) for lane in lanes]
+        if not self._bears_gaps:
+            counts = [min(counts)] * len(counts)
         width = max(counts)
         ids, place, real = (torch.zeros(len(lanes), width, dtype=torch.long) for _ in range(3))
         for at, (lane, count) in enumerate(zip(lanes, counts, strict=True)):
@@ -74,8 +76,8 @@ class Passes:
 
     def select(self, rows: Sequence[int]) -> None:
         """Go on with these rows only, in that order."""
-        kept = torch.tensor(rows, device=self.mask.device)
-        self.cache.batch_select_indices(kept)
+        kept: Any = torch.tensor(rows, device=self.mask.device)
+        self.cache.reorder_cache(kept)  # layers with a running state know no batch_select_indices
         self.mask, self._rows = self.mask[kept], self._rows[kept]
 
     def _call(self, given: dict[str, Any], keep: int) -> tuple[Tensor, Tensor | None]:
@@ -100,13 +102,19 @@ class Passes:
     def _pack(self) -> None:
         """Drop the cache's masked columns once they are a third of it: every row's own tokens, moved to the right."""
         longest = int(self.mask.sum(dim=1).max())
-        layers = [layer for layer in self.cache.layers if type(layer) is DynamicLayer]
-        if self.mask.shape[1] <= _GAPS * longest or len(layers) < len(self.cache.layers):
+        if self.mask.shape[1] <= _GAPS * longest or not self._bears_gaps:
             return
         order = self.mask.long().argsort(dim=1, stable=True)[:, -longest:]
         self.mask = self.mask.gather(1, order)
+        layers: Any = self.cache.layers
         for layer in layers:
             layer.keys, layer.values = _columns(layer.keys, order), _columns(layer.values, order)
+
+    @property
+    def _bears_gaps(self) -> bool:
+        """Whether columns between a row's tokens may be masked: not where a layer counts columns (a sliding window) or
+        passes a state from one to the next (linear attention, convolution)."""
+        return all(type(layer) is DynamicLayer for layer in self.cache.layers)
 
 
 def _columns(cached: Any, order: Tensor) -> Tensor:

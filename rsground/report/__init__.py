@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rsground.report.collect import Options as Options
-    from rsground.report.collect import collect as collect
     from rsground.report.write import FORMATS as FORMATS
     from rsground.report.write import write_report as write_report
 
-_EXPORTS = {"FORMATS": "write", "Options": "collect", "collect": "collect", "write_report": "write"}
+_EXPORTS = {"FORMATS": "write", "Options": "collect", "write_report": "write"}
 
-__all__ = ["FORMATS", "Options", "collect", "write_report"]
+__all__ = ["FORMATS", "Options", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -147,6 +147,7 @@ def cost_of(usage: Mapping[str, NDArray[Any]]) -> Cost:
         visual_tokens=_mean(usage["visual_tokens"]),
         latency_p50=p50,
         latency_p95=p95,
+        time=_mean(usage["time_s"]),
         memory=float(memory.max()) if len(memory) else None,
         flops=_mean(usage["flops"]),
         unparsed=int((~np.asarray(usage["parsed"], bool) & ~failed).sum()),
@@ -179,7 +180,7 @@ def _facts(run: Run, problems: list[str]) -> RunFacts:
     if run.limit is not None:
         facts.append(("limit", f"{run.limit:,} samples of each data set"))
     if run.reused:
-        facts.append(("from the cache", f"{run.reused:,} answers, whose latency and memory are of an earlier run"))
+        facts.append(("from the cache", f"{run.reused:,} answers, whose time and memory are of an earlier run"))
     plugins = sorted(set(map(str, dict(environment.get("plugins") or {}).values())))
     facts.append(("plugins", ", ".join(plugins)))
     unused = environment.get("not_in_use") or {}

@@ -129,7 +129,7 @@ def unpaired_words(found: Comparison) -> Iterator[str]:
 def _value(change: Change, value: float) -> str:
     if not change.is_cost:
         return number(value, is_share(change.name))
-    if change.name == "latency":
+    if change.name in ("latency", "time per answer"):
         return seconds(value)
     return memory(value) if change.name == "peak memory" else significant(value)
 

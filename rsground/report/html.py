@@ -44,6 +44,7 @@ def render(data: ReportData) -> str:
             tabs=tabs,
             issues=_issues(data),
             confidence=f"{100 * data.confidence:g} %",
+            timed=any(cost.time is not None for block in data.datasets for cost in block.costs.values()),
             versions=", ".join(f"{name} {version}" for name, version in data.run.versions.items()),
             version=__version__,
             style=Markup(style),

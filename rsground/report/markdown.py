@@ -75,6 +75,8 @@ def _board(data: ReportData, block: DatasetBlock, board: Board) -> str:
     notes = [
         f"Sorted by {escape(board.primary)}; brackets hold {level} intervals; CSV and JSON hold all scores with theirs."
     ]
+    if any(column.key == "cost:time" for column in full.columns):
+        notes.append("s/answer: mean seconds of an answer; samples asked together share the time of their batch.")
     against = reference_of(data, board)
     if against is not None:
         notes.append(_tests(board, against))

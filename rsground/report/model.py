@@ -36,7 +36,8 @@ class Cost:
         chars: mean length of the answer, characters.
         tokens: mean output tokens of the backbone's tokenizer.
         visual_tokens: mean visual tokens.
-        latency_p50, latency_p95: seconds per answer.
+        latency_p50, latency_p95: seconds per answer, of those that were asked alone.
+        time: mean seconds per answer; of answers that were asked together, the batch's divided by its samples.
         memory: highest peak memory, bytes.
         flops: mean floating point operations per answer.
         unparsed: answers that could not be read (counted as wrong).
@@ -49,6 +50,7 @@ class Cost:
     visual_tokens: float | None = None
     latency_p50: float | None = None
     latency_p95: float | None = None
+    time: float | None = None
     memory: float | None = None
     flops: float | None = None
     unparsed: int = 0

@@ -184,8 +184,15 @@ _COSTS: Sequence[CostColumn] = (
     CostColumn("chars", "chars", "mean length of the answer in characters", lambda cost: cost.chars, _plain),
     CostColumn("tokens", "tokens", "mean output tokens", lambda cost: cost.tokens, _plain),
     CostColumn("visual", "visual", "mean visual tokens", lambda cost: cost.visual_tokens, _plain),
-    CostColumn("p50", "p50", "median latency of an answer", lambda cost: cost.latency_p50, seconds),
-    CostColumn("p95", "p95", "95th percentile of latency", lambda cost: cost.latency_p95, seconds),
+    CostColumn(
+        "time",
+        "s/answer",
+        "mean seconds per answer; where samples were asked together, the batch's divided by its samples",
+        lambda cost: cost.time,
+        _plain,
+    ),
+    CostColumn("p50", "p50", "median latency, of answers asked alone", lambda cost: cost.latency_p50, seconds),
+    CostColumn("p95", "p95", "95th percentile of that latency", lambda cost: cost.latency_p95, seconds),
     CostColumn("memory", "memory", "highest peak memory", lambda cost: cost.memory, memory),
     CostColumn("flops", "FLOPs", "mean floating point operations of an answer", lambda cost: cost.flops, _plain),
     CostColumn(

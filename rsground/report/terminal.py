@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _STYLES = {"best": "bold green", "tied": "green", "bad": "red", "weak": "dim"}
-_COSTS = ("cost:chars", "cost:tokens", "cost:p50", "cost:unparsed", "cost:errors")
+_COSTS = ("cost:chars", "cost:tokens", "cost:time", "cost:p50", "cost:unparsed", "cost:errors")
 _LABEL = 48
 _GAP = 2
 
@@ -80,7 +80,7 @@ def _fitting(full: Table, board: Board, top: int, width: int) -> list[int]:
     primary = f"score:{board.primary}"
     others = [key for key in places if key.startswith("score:") and key != primary]
     always = ["rank", "system", primary]
-    wanted = ["delta", "cost:chars", *others[:1], "cost:unparsed", *others[1:], *_COSTS]
+    wanted = ["delta", "cost:chars", "cost:time", *others[:1], "cost:unparsed", *others[1:], *_COSTS]
     kept = [places[key] for key in always if key in places]
     room = width - sum(_width(full, place, board, top) for place in kept)
     for key in dict.fromkeys(wanted):

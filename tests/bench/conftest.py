@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -41,6 +42,18 @@ def toys(toy_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield toy_folder
     sys.modules.pop("toys", None)
     registry.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def as_version_one() -> Callable[[Path], None]:
+    """Rewrites a store as version 1 had it; see ``version_one.py``."""
+    spec = importlib.util.spec_from_file_location("version_one", Path(__file__).parent / "version_one.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rewrite: Callable[[Path], None] = module.as_version_one
+    return rewrite
 
 
 SUITE = """

@@ -181,6 +181,7 @@ def costly(folder: Path, factor: float) -> Run:
     with sqlite3.connect(folder / "store.sqlite") as store:
         store.execute("UPDATE answers SET latency_s = 0.01 + 0.001 * (idx % 13), peak_memory_bytes = 1000 + idx")
         store.execute("UPDATE answers SET latency_s = latency_s * ? WHERE job = 1", (factor,))
+        store.execute("UPDATE answers SET time_s = latency_s")
     store.close()
     return Run.open(folder)
 
@@ -200,18 +201,38 @@ def test_a_slower_system_fails_only_where_costs_count(
     assert found.score_regressions == ()
     assert change(found, "b", "latency").verdict is Verdict.SAME
     assert change(found, name="peak memory").change == 1.0
+    assert "time per answer" not in {c.name for c in found.costs}, "all were asked alone: it would be the latency twice"
     assert change(compare_runs(old, new), name="latency").verdict is Verdict.BETTER
     new.close()
     old.close()
 
 
+def test_batches_are_compared_by_time_per_answer(ran: Ran, tmp_path: Path) -> None:
+    text = TEXT.replace('label = "a", head = "toy"', 'label = "a", head = "toy", batch = 8')
+    ran(TEXT, "alone")
+    ran(text, "old")
+    ran(text, "new")
+    for name, factor in (("alone", 4.0), ("old", 1.0), ("new", 1.5)):
+        with sqlite3.connect(tmp_path / name / "store.sqlite") as store:
+            store.execute("UPDATE answers SET time_s = ? * (0.01 + 0.001 * (idx / 8)) WHERE job = 1", (factor,))
+            store.execute("UPDATE answers SET latency_s = time_s WHERE latency_s IS NOT NULL AND job = 1")
+        store.close()
+    with Run.open(tmp_path / "new") as new, Run.open(tmp_path / "old") as old, Run.open(tmp_path / "alone") as alone:
+        found = compare_runs(new, old, Rules(costs_count=True))
+        slower = change(found, name="time per answer")
+        assert (slower.change, slower.verdict, slower.regression) == (pytest.approx(1.5), Verdict.WORSE, True)
+        assert "latency" not in {c.name for c in found.costs if c.system == "a"}
+        assert change(compare_runs(new, alone), name="time per answer").change == pytest.approx(1.5 / 4)
+
+
 def test_what_came_from_the_cache_has_no_latency_of_this_run(ran: Ran, tmp_path: Path) -> None:
-    ran(TEXT, "old", cache=tmp_path / "cache")
-    result, new = ran(TEXT, "new", cache=tmp_path / "cache")
+    text = TEXT.replace('label = "b", head = "toy"', 'label = "b", head = "toy", batch = 8')
+    ran(text, "old", cache=tmp_path / "cache")
+    result, new = ran(text, "new", cache=tmp_path / "cache")
     assert result.reused == 48
     with Run.open(tmp_path / "old") as old:
         found = compare_runs(new, old)
-    assert not [c for c in found.costs if c.name in ("latency", "peak memory")]
+    assert not [c for c in found.costs if c.name in ("latency", "time per answer", "peak memory")]
     assert change(found, name="output tokens").n == 24, "tokens are the same wherever they are counted"
 
 

@@ -12,7 +12,7 @@ from rsground.bench.process import START
 from rsground.bench.results import Run
 from rsground.bench.scores import summaries
 from rsground.errors import ContractError, ShapeError, WorkerError
-from rsground.records import prediction_to_json
+from rsground.records import USAGE, prediction_to_json
 from rsground.registry import load
 
 
@@ -26,7 +26,8 @@ def content(run: Run) -> dict[tuple[str, int, int], object]:
     for system in run.systems:
         for answer in run.answers(system.label, "toy"):
             record = prediction_to_json(answer.prediction)
-            record["usage"][0] = None
+            for name in ("latency_s", "time_s"):
+                record["usage"][USAGE.index(name)] = None
             found[system.label, answer.seed, answer.index] = record
     return found
 

@@ -90,7 +90,7 @@ def test_a_second_run_asks_nothing_and_scores_the_same(ran: Ran, tmp_path: Path,
     assert two.usage("toy", "toy")["reused"].all()
     assert not one.usage("toy", "toy")["reused"].any()
     assert (one.reused, two.reused) == (0, 40)
-    assert ("from the cache", "40 answers, whose latency and memory are of an earlier run") in facts_of(two)
+    assert ("from the cache", "40 answers, whose time and memory are of an earlier run") in facts_of(two)
     assert "from the cache" not in dict(facts_of(one))
     assert [row.broken for row in two.datasets] == [row.broken for row in one.datasets] == [2]
     texts = [[found.prediction.text for found in run.answers("text", "toy")] for run in (one, two)]
@@ -201,8 +201,11 @@ def test_a_plan_may_keep_its_answers_in_its_folder(plan_of: Callable[..., Plan],
     assert (again.answered, again.kept, again.reused) == (0, 40, 0), "what the folder holds is not taken from the cache"
 
 
-def test_a_store_made_before_there_were_caches_is_read_and_written(ran: Ran, tmp_path: Path) -> None:
+def test_a_store_made_before_there_were_caches_is_read_and_written(
+    ran: Ran, as_version_one: Callable[[Path], None], tmp_path: Path
+) -> None:
     ran(TWO, "old")
+    as_version_one(tmp_path / "old" / "store.sqlite")
     with sqlite3.connect(tmp_path / "old" / "store.sqlite") as store:
         store.execute("DROP TABLE reused")
         store.execute("DELETE FROM answers WHERE idx = 3")

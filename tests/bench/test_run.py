@@ -243,6 +243,11 @@ def test_batches_answer_as_one_by_one_and_a_bad_one_costs_itself(ran: Callable[.
     latency = run.usage("b", "toy")["latency_s"]
     assert np.isnan(latency[:16]).all()
     assert np.isfinite(latency[16])
+    time = run.usage("b", "toy")["time_s"]
+    assert [len(set(time[batch].tolist())) for batch in (slice(0, 8), slice(8, 16), slice(18, 20))] == [1, 1, 1]
+    assert (time[[*range(17), 18, 19]] > 0).all(), "every answer has a time, whoever it was asked with"
+    assert time[16] == latency[16]
+    assert np.isnan(time[17])
 
 
 def test_a_protocol_that_fails_is_told_and_the_answer_counts_as_none(ran: Callable[..., tuple]) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rsground.bench.compare import compare_runs
 from rsground.bench.lock import FolderLock
 from rsground.bench.places import Places
 from rsground.bench.plan import Plan
 from rsground.bench.results import Run
 from rsground.bench.runner import run_plan
+from rsground.bench.schema import STORE, TABLES, VERSION
 from rsground.bench.store import Store
 from rsground.contracts import Outcome
 from rsground.errors import StoreError
@@ -29,6 +33,7 @@ from rsground.records import (
     sample_from_json,
     sample_to_json,
 )
+from rsground.report.collect import Options, collect
 from rsground.testing.samples import miniature, miniatures
 from rsground.types import Issue, Prediction, Region, Task, Usage
 
@@ -77,12 +82,18 @@ def test_predictions_survive_json() -> None:
         issues=(Issue("truncated", "cut", (1, 2)), Issue("empty", "no text")),
         text='x"\u2028\ud800',
         error="died",
-        usage=Usage(0.5, 1, 2, 3, 4, 5.0),
+        usage=Usage(0.5, 1, 2, 3, 4, 5.0, 0.25),
     )
     again = prediction_from_json(json.loads(dumps(prediction_to_json(whole))))
     for name in ("regions", "parsed", "issues", "text", "error", "usage"):
         assert getattr(again, name) == getattr(whole, name)
     assert region_from_json(region_to_json(Region())) == Region()
+
+
+def test_a_prediction_written_before_answers_had_a_time_is_read() -> None:
+    whole = prediction_to_json(Prediction(usage=Usage(0.5, 1, 2, 3, 4, 5.0, 0.25)))
+    found = prediction_from_json(whole | {"usage": whole["usage"][:6]})
+    assert found.usage == Usage(0.5, 1, 2, 3, 4, 5.0)
 
 
 @pytest.fixture
@@ -189,10 +200,60 @@ def test_a_store_of_another_version_is_refused_and_left_alone(plan_of: Callable[
     run_plan(plan_of(), tmp_path / "run", workers=0)
     with sqlite3.connect(tmp_path / "run" / "store.sqlite") as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match="has store version 99, this rsground reads 1"):
+    with pytest.raises(StoreError, match="has store version 99, this rsground reads 1 to 2"):
         Run.open(tmp_path / "run")
     with pytest.raises(StoreError, match="has store version 99"):
         run_plan(plan_of(), tmp_path / "run", workers=0)
+
+
+@pytest.fixture
+def of_version_one(plan_of: Callable[..., Plan], as_version_one: Callable[[Path], None], tmp_path: Path) -> Path:
+    """A run folder as it was written before answers had a time; six of its 20 answers are missing."""
+    folder = tmp_path / "old"
+    run_plan(plan_of(), folder, workers=0)
+    with closing(sqlite3.connect(folder / STORE)) as store:
+        store.executescript("DELETE FROM answers WHERE idx % 3 = 2; DELETE FROM scores WHERE idx % 3 = 2;")
+    as_version_one(folder / STORE)
+    return folder
+
+
+def test_a_store_of_version_one_is_read_reported_and_compared(
+    of_version_one: Path, plan_of: Callable[..., Plan], tmp_path: Path
+) -> None:
+    before = (of_version_one / STORE).read_bytes()
+    run_plan(plan_of(), tmp_path / "new", workers=0)
+    with Run.open(of_version_one) as old, Run.open(tmp_path / "new") as new:
+        usage = old.usage("right", "toy")
+        assert len(usage["index"]) == 14
+        assert np.isnan(usage["time_s"]).all()
+        assert (usage["latency_s"] > 0).all()
+        assert [answer.prediction.usage.time_s for answer in old.answers("right", "toy")] == [None] * 14
+        (cost,) = collect(old, Options(examples=False)).datasets[0].costs.values()
+        assert (cost.n, cost.time) == (14, None)
+        assert cost.latency_p50 is not None
+        for found in (compare_runs(new, old), compare_runs(old, new)):
+            assert [change.n for change in found.scores] == [14]
+            assert {change.name for change in found.costs} >= {"latency"}
+            assert "time per answer" not in {change.name for change in found.costs}, "only one side knows it"
+    assert (of_version_one / STORE).read_bytes() == before, "reading never changes a run"
+
+
+def test_a_store_of_version_one_is_gone_on_with(of_version_one: Path, plan_of: Callable[..., Plan]) -> None:
+    with Run.open(of_version_one) as reader:
+        result = run_plan(plan_of(), of_version_one, workers=0)
+        assert (result.kept, result.answered, result.complete) == (14, 6, True)
+        assert len(reader.usage("right", "toy")["time_s"]) == 20, "who reads meanwhile goes on reading"
+    with Run.open(of_version_one) as run:
+        usage = run.usage("right", "toy")
+        assert (np.isfinite(usage["time_s"]) == (usage["index"] % 3 == 2)).all(), "the new answers have a time"
+        assert run.columns("right", "toy", "rec-hbb").columns["iou"].tolist() == [1.0] * 20
+    with closing(sqlite3.connect(of_version_one / STORE)) as store:
+        assert store.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        columns = [row[1:3] for row in store.execute("PRAGMA table_info(answers)")]
+    with closing(sqlite3.connect(":memory:")) as store:
+        store.executescript(TABLES)
+        assert columns == [row[1:3] for row in store.execute("PRAGMA table_info(answers)")]
+    assert run_plan(plan_of(), of_version_one, workers=0).kept == 20, "a second time nothing is left to do"
 
 
 def test_another_data_base_is_refused_and_left_alone(plan_of: Callable[..., Plan], tmp_path: Path) -> None:

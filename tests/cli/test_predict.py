@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,7 @@ def test_json_has_every_form_of_every_region(capsys: pytest.CaptureFixture[str],
     assert (answer["expression"], answer["task"], answer["text"]) == ("the ship", "hbb", BOX)
     assert (answer["parsed"], answer["error"], answer["issues"]) == (True, None, [])
     assert answer["usage"]["latency_s"] > 0
+    assert answer["usage"]["time_s"] == answer["usage"]["latency_s"]
     (region,) = answer["regions"]
     assert region["hbb"] == [50, 25, 150, 75]
     assert region["quad"] == [[50, 25], [150, 25], [150, 75], [50, 75]]
@@ -196,10 +198,57 @@ def test_what_is_not_there_is_told_with_the_way_out(
     assert "no option of this system named 'device'" in told(image, "-q", "a", "--system", middle, "--device", "cpu")
     assert "no option of this system named 'constrained'" in told(image, "-q", "a", "--system", middle, "--free")
     assert "must not be empty" in told(image, "-q", " ", "--system", middle)
+
+
+def test_places_are_looked_at_before_anything_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], image: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
-    out = str(tmp_path / "file" / "found.json")
-    assert main(["predict", image, "-q", "a", "--system", middle, "--out", out]) == 1
-    assert "found.json cannot be written" in capsys.readouterr().err
+    (tmp_path / "folder.json").mkdir()
+    places = ["file/deep/a.json", "folder.json", "new/c.png"]
+    outs = [word for place in places for word in ("--out", str(tmp_path / place))]
+    assert main(["predict", image, "-q", "a", "--system", "nobody/cares", *outs]) == 1
+    said = capsys.readouterr().err
+    assert f"a.json cannot be written: {tmp_path / 'file'} is no folder; " in said
+    assert "folder.json cannot be written: there is a folder of that name. Nothing was asked" in said
+    assert "c.png" not in said
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_is_closed_is_told_beforehand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], image: str
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    assert main(["predict", image, "-q", "a", "--system", "nobody/cares", "--out", str(closed / "a.json")]) == 1
+    assert f"nothing may be written into {closed}" in capsys.readouterr().err
+
+
+def test_all_is_written_that_can_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], image: str, middle: str
+) -> None:
+    """A name too long for any file system, which nobody can tell beforehand, stands first."""
+    bad, good, picture = (str(tmp_path / name) for name in (f"{'a' * 300}.json", "b.json", "c.png"))
+    outs = ["--out", bad, "--out", good, "--out", picture]
+    assert main(["predict", image, "-q", "a", "--system", middle, "--task", "hbb", "--quiet", *outs]) == 1
+    streams = capsys.readouterr()
+    assert f"{bad} cannot be written: File name too long" in streams.err
+    assert good not in streams.err
+    assert json.loads(Path(good).read_text())["answers"][0]["regions"][0]["hbb"] == [50, 25, 150, 75]
+    assert Path(picture).stat().st_size > 0
+    assert main(["predict", image, "-q", "a", "--system", middle, *outs]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [good, picture]
+
+
+def test_files_are_written_though_nobody_reads_the_answers(tmp_path: Path, image: str, middle: str) -> None:
+    out = tmp_path / "found.json"
+    words = ["predict", image, "-q", "a", "--system", middle, "--json", "--out", str(out)]
+    program = f"from rsground.cli import main\nraise SystemExit(main({words!r}))"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+    assert json.loads(out.read_text())["answers"]
 
 
 def test_an_image_too_large_is_refused_before_anything_is_loaded_and_a_window_of_it_is_not(

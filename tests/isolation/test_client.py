@@ -79,6 +79,7 @@ def test_answers_come_in_order_and_alone_they_are_the_same(client_of: Callable[.
     alone = [client.answer([each])[0] for each in SAMPLES]
     assert right(alone)
     assert all(each.usage.latency_s is not None for each in alone), "one sample alone is measured"
+    assert len({each.usage.time_s for each in together} - {None}) == 1, "of a batch all have the same share"
     assert client.answer([]) == []
     assert client.usage()["answered"] == 16
     assert client.restarts == 0

@@ -83,7 +83,7 @@ def test_parts_are_listed_under_their_environment(wild: Path, capsys: pytest.Cap
         assert rows["needy@wild"]["missing"] == ["no_such_package"]
     assert main(["plugins", "list", "--json"]) == 0
     plugins = {row["plugin"]: row for row in json.loads(capsys.readouterr().out)}
-    assert plugins["wild@wild"]["offers"] == {"head": 2, "backbone": 1, "system": 2}
+    assert plugins["wild@wild"]["offers"] == {"head": 2, "backbone": 1, "system": 3}
     assert plugins["wild@wild"]["state"] == "ready"
 
 

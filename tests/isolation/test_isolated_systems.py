@@ -34,8 +34,9 @@ def test_systems_are_listed_with_their_parts_and_weights(wild: Path, capsys: pyt
     assert sees["parts"] == ["wild-looker@wild", "wild@wild"]
     assert gone["parts"] == ["blindfold@wild", *sees["parts"]]
     assert sees["tasks"] == ["hbb", "mask"]
-    assert sees["bytes"] == 2
-    assert sees["missing"] == []
+    links = rows["wild/links@wild"]
+    assert sees["bytes"] == links["bytes"] == 2
+    assert sees["missing"] == links["missing"] == []
     assert sees["distribution"] == "rsground-wild 1.0 @wild"
     assert gone["missing"] == ["its weights"]
 

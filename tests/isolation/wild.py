@@ -162,5 +162,11 @@ def rsground_checkpoints() -> list[SystemSpec]:
     blind = (("blindfold", {}),)
     return [
         SystemSpec(name="wild/sees", summary="looks", checkpoint="wild_weights:looker", **parts),
+        SystemSpec(
+            name="wild/links",
+            summary="its backbone names them",
+            backbone_options={"checkpoint": "wild_weights:looker"},
+            **parts,
+        ),
         SystemSpec(name="wild/gone", summary="lost", checkpoint="wild_weights:gone", preprocessors=blind, **parts),
     ]

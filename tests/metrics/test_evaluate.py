@@ -89,6 +89,8 @@ def test_cost_over_answers():
     assert found["latency_p95_s"] == pytest.approx(0.9505)
     assert (found["latency_n"], found["output_tokens"], found["peak_memory_bytes"]) == (100, 10, 100)
     assert "flops" not in found
+    assert "time_s" not in found
+    assert summarise_cost([Usage(time_s=1.0), Usage(time_s=2.0), Usage()]) == {"time_s": 1.5}
     assert summarise_cost([]) == {}
 
 

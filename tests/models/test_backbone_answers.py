@@ -149,6 +149,25 @@ def test_draws_follow_the_seed_and_not_the_neighbours(built: Path) -> None:
     assert [each.token_ids for each in greedy] != together
 
 
+def test_another_image_draws_other_numbers(built: Path) -> None:
+    """A model that sees nothing, so that nothing but the dice can tell one image from another."""
+    backbone = TransformersBackbone(built, device="cpu", temperature=1.5)
+    with torch.no_grad():
+        for weight in backbone.model.model.multi_modal_projector.parameters():
+            weight.zero_()
+    image = view(1).images[0]
+    dotted = image.copy()
+    dotted[-1, -1, -1] ^= 1
+    shown = [(image,), (image.copy(),), (dotted,), (image, dotted), (dotted, image)]
+    asked = [Prompt("Where is the ship?", View(each, (40, 60)), max_new_tokens=12) for each in shown]
+    first, again, other, pair, turned = (each.token_ids for each in backbone.generate(asked))
+    assert first == again
+    assert len({first, other, pair, turned}) == 4
+    blind = TransformersBackbone(built, device="cpu")
+    blind.model = backbone.model
+    assert len({each.token_ids for each in blind.generate(asked[:3])}) == 1, "without dice they are one question"
+
+
 def test_a_grammar_is_kept_and_can_be_switched_off(built: Path) -> None:
     codec = load("codec", "text-hbb")
     grammar = codec.grammar((40, 60))

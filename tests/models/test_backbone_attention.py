@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import tiny
@@ -73,7 +75,12 @@ def test_a_token_changes_with_the_pixels_in_its_box(
         assert not far.any() or change[far].max() < 0.1 * change.max()
 
 
-def test_attention_and_gradient_are_those_of_the_library(backbone: TransformersBackbone) -> None:
+@pytest.mark.parametrize("query", [False, True])
+@pytest.mark.parametrize("of", ["logit", "loss"])
+def test_attention_and_gradient_are_those_of_the_library(
+    backbone: TransformersBackbone, of: Literal["logit", "loss"], query: bool
+) -> None:
+    """Against a graph through all layers of one plain pass, and torch's own cross-entropy."""
     rng = np.random.default_rng(1)
     views = [View((rng.integers(0, 255, (*size, 3), dtype=np.uint8),), size) for size in SIZES[:2]]
     prompts = [
@@ -82,12 +89,15 @@ def test_attention_and_gradient_are_those_of_the_library(backbone: TransformersB
         Prompt("Is the car red, or is it white?", views[0], answer="9"),
         Prompt("How many?", None),
     ]
-    together = backbone.attend(prompts)
+    together = backbone.attend(prompts, of=of, query=query)
     backbone.model.set_attn_implementation("eager")
     for prompt, found in zip(prompts, together, strict=True):
         row = backbone._encoder.encode(prompt)
-        count = max(1, len(row.answer or ()))
+        columns = row.visual.nonzero()[:, 0]
         ids = torch.cat([row.tokens["input_ids"], torch.tensor(row.answer or (), dtype=torch.long)])[None]
+        count = max(1, len(row.answer or ()))
+        if query:
+            count = ids.shape[1] - (int(columns[-1]) + 1 if len(columns) else 0)
         kinds = {
             key: torch.nn.functional.pad(value[None], (0, ids.shape[1] - row.length))
             for key, value in row.tokens.items()
@@ -95,14 +105,34 @@ def test_attention_and_gradient_are_those_of_the_library(backbone: TransformersB
         }
         made = backbone.model(input_ids=ids, **kinds, **row.extras, output_attentions=True)
         weights = made.attentions[-1]
-        score = made.logits[0, -count:].amax(dim=-1).sum()
+        logits = made.logits[0, -count:]
+        likeliest = logits.argmax(dim=-1)
+        wanted = torch.cat([ids[0, ids.shape[1] - count + 1 :], likeliest[-1:]]) if query else likeliest
+        if of == "loss":
+            score = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
+        else:
+            score = logits[range(count), wanted].sum()
         (gradient,) = torch.autograd.grad(score, weights)
-        columns = row.visual.nonzero()[:, 0]
         expected = weights.detach()[0, :, -count:][..., columns]
         assert found.attention.shape == (4, count, len(columns)) == found.gradient.shape
         assert found.boxes.shape == (len(columns), 4)
         torch.testing.assert_close(found.attention, expected, atol=1e-5, rtol=1e-3)
         torch.testing.assert_close(found.gradient, gradient[0, :, -count:][..., columns], atol=1e-4, rtol=1e-3)
+        assert not len(columns) or gradient[0, :, -count:][..., columns].abs().max() > 1e-3
+
+
+def test_a_model_that_is_trained_is_left_as_it_was(backbone: TransformersBackbone) -> None:
+    """Part of it is trained and part of it rests; a look and an answer in between change neither."""
+    view = View((np.full((40, 60, 3), 120, np.uint8),), (40, 60))
+    backbone.model.train()
+    resting = next(module for name, module in backbone.model.named_modules() if "vis" in name)
+    resting.eval()
+    before = {name: module.training for name, module in backbone.model.named_modules()}
+    assert set(before.values()) == {True, False}
+    backbone.attend([Prompt("Where?", view)])
+    backbone.generate([Prompt("Where?", view, max_new_tokens=2)])
+    assert {name: module.training for name, module in backbone.model.named_modules()} == before
+    backbone.model.eval()
 
 
 def test_captured_attentions_cover_prompt_and_answer(backbone: TransformersBackbone) -> None:

@@ -14,6 +14,9 @@ import torch
 
 from rsground.contracts import Prompt
 from rsground.models.backbone import TransformersBackbone
+from rsground.models.encoding import join
+from rsground.models.running import forward
+from rsground.registry import load
 from rsground.types import View
 
 HIDDEN = frozenset({"hidden"})
@@ -55,6 +58,23 @@ def test_batched_answers_equal_one_by_one_answers(backbone: TransformersBackbone
         if one.hidden is not None:
             assert one.hidden.shape == (len(one.token_ids or ()), backbone.hidden_size)
             torch.testing.assert_close(one.hidden, other.hidden, atol=1e-4, rtol=1e-3)
+
+
+def test_forced_tokens_of_one_row_do_not_touch_its_neighbours(backbone: TransformersBackbone) -> None:
+    """Grammars force tokens here and there, so rows go on by different numbers of tokens in one step."""
+    boxes = load("codec", "text-hbb").grammar((40, 60))
+    masks = load("codec", "text-mask", resolution=4).grammar((40, 60))
+    grammars = (boxes, None, masks, boxes, None, masks)
+    asked = [
+        replace(prompt, grammar=grammar, max_new_tokens=60, capture=HIDDEN)
+        for prompt, grammar in zip(PROMPTS, grammars, strict=True)
+    ]
+    together = backbone.generate(asked)
+    for prompt, found in zip(asked, together, strict=True):
+        (alone,) = backbone.generate([prompt])
+        assert found.token_ids == alone.token_ids
+        assert prompt.grammar is None or prompt.grammar.matches(found.text)
+        torch.testing.assert_close(found.hidden, alone.hidden, atol=1e-4, rtol=1e-3)
 
 
 def test_answers_are_those_of_the_library(backbone: TransformersBackbone) -> None:
@@ -135,3 +155,48 @@ def test_a_saved_model_answers_the_same(backbone: TransformersBackbone, tmp_path
     again = TransformersBackbone(tmp_path / "system", device="cpu")
     first, second = backbone.generate(PROMPTS), again.generate(PROMPTS)
     assert [each.token_ids for each in second] == [each.token_ids for each in first]
+
+
+@pytest.mark.parametrize("family", tiny.MIXTURES)
+def test_mixtures_of_experts_do_what_their_families_do(family: str, tmp_path: Path) -> None:
+    mixture = TransformersBackbone(tiny.build(family, tmp_path), device="cpu")
+    test_batched_answers_equal_one_by_one_answers(mixture)
+    test_answers_are_those_of_the_library(mixture)
+    boxes = mixture.visual_boxes(view((40, 60)))
+    dense = tiny.build(family.removesuffix("-moe"), tmp_path / "dense")
+    np.testing.assert_array_equal(boxes, TransformersBackbone(dense, device="cpu").visual_boxes(view((40, 60))))
+
+
+def test_a_sliding_window_counts_tokens_whoever_the_neighbours_are(tmp_path: Path) -> None:
+    folder = tiny.build("llava-onevision", tmp_path, use_sliding_window=True, sliding_window=8, max_window_layers=0)
+    test_forced_tokens_of_one_row_do_not_touch_its_neighbours(TransformersBackbone(folder, device="cpu"))
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_in_bfloat16_a_batch_departs_only_where_two_tokens_are_as_likely(family: str, tmp_path: Path) -> None:
+    """Sums of another order round differently: states agree to the precision, and so do the answers, but for ties."""
+    backbone = TransformersBackbone(tiny.build(family, tmp_path), device="cpu", dtype="bfloat16")
+    texts = ["[100, 200]", "the small plane", "9", "船", "a ship by", "a pier [25]"]
+    forced = [replace(prompt, capture=HIDDEN) for prompt in with_answers(texts)]
+    for prompt, found in zip(forced, backbone.generate(forced), strict=True):
+        (alone,) = backbone.generate([prompt])
+        assert (found.hidden - alone.hidden).norm() < 0.02 * alone.hidden.norm()
+    grammar = load("codec", "text-hbb").grammar((40, 60))
+    asked = [replace(prompt, grammar=each, max_new_tokens=20) for prompt in PROMPTS for each in (None, grammar)]
+    for prompt, found in zip(asked, backbone.generate(asked), strict=True):
+        (alone,) = backbone.generate([prompt])
+        assert prompt.grammar is None or prompt.grammar.matches(found.text)
+        said, other = ([*(each.token_ids or ()), backbone.marks.end] for each in (found, alone))
+        if said != other:
+            shared = next(at for at, pair in enumerate(zip(said, other, strict=False)) if pair[0] != pair[1])
+            logits = next_logits(backbone, prompt, said[:shared])
+            apart = (logits[said[shared]] - logits[other[shared]]).abs()
+            assert apart <= 4 * torch.finfo(torch.bfloat16).eps * logits.abs().max()
+
+
+def next_logits(backbone: TransformersBackbone, prompt: Prompt, said: Sequence[int]) -> torch.Tensor:
+    """``(V,)`` of the token that follows what was said, in one pass."""
+    row = backbone._encoder.encode(prompt)
+    batch = join([row], [said], backbone.marks.pad, backbone.device, backbone.model.dtype)
+    with torch.no_grad():
+        return forward(backbone.model, batch, 1).logits[0, -1].float()

@@ -18,6 +18,8 @@ from rsground.contracts import Prompt
 from rsground.errors import CheckpointError, DeviceError
 from rsground.models.backbone import TransformersBackbone
 from rsground.models.devices import pick_device, pick_dtype
+from rsground.models.folder import Card, PartCard, write_card
+from rsground.models.loading import hub_folder
 from rsground.types import View
 
 
@@ -112,6 +114,22 @@ def test_a_folder_that_is_not_there_is_never_fetched(tmp_path: Path) -> None:
         load(tmp_path / "llava-hf" / "llava-1.5-7b-hf")
 
 
+def test_a_card_says_where_the_backbone_of_several_systems_lies(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "shared_zoo"
+    shutil.copytree(built, package / "backbones" / "one")
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    backbone = PartCard("transformers", {"checkpoint": "shared_zoo:backbones/one"})
+    card = Card(name="some/thing", head=PartCard("codec"), backbone=backbone)
+    write_card(package / "systems" / "thing", card)
+    assert hub_folder("shared_zoo:systems/thing") == package / "backbones" / "one"
+    own = package / "systems" / "thing" / "backbone"
+    own.mkdir()
+    assert hub_folder("shared_zoo:systems/thing") == own, "its own comes first"
+
+
 def test_all_faults_of_the_weights_come_at_once(folder: Path) -> None:
     def change(state: dict[str, torch.Tensor]) -> None:
         for name in [name for name in sorted(state) if "layers.0." in name]:
@@ -162,6 +180,8 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
     absent = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(DeviceError, match=f"'{absent}' was asked for, but"):
         pick_device(absent)
+    with pytest.raises(DeviceError, match="'vulkan' was asked for, but this machine has none"):
+        pick_device("vulkan")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

@@ -11,7 +11,9 @@ import tiny
 import torch
 
 from rsground.contracts import Prompt
+from rsground.errors import DeviceError
 from rsground.models.backbone import TransformersBackbone
+from rsground.models.loading import fitting_dtype
 from rsground.types import View
 
 HIDDEN = frozenset({"hidden"})
@@ -67,6 +69,25 @@ def test_its_tokens_say_which_part_of_the_view_they_are(backbone: TransformersBa
         assert (known <= [width, height, width, height]).all()
 
 
+def test_words_of_a_question_are_read_as_one_question(backbone: TransformersBackbone) -> None:
+    """Against a graph through the whole model: what a question means is settled at its mark, not before."""
+    (found,) = backbone.attend([PROMPTS[0]], of="loss", query=True)
+    row = backbone._encoder.encode(PROMPTS[0])
+    ids, last = row.tokens["input_ids"], int(row.visual.nonzero().max())
+    behind = len(ids) - last - 1
+    backbone.model.set_attn_implementation("eager")
+    made = backbone.model(input_ids=ids[None], **row.extras, output_attentions=True)
+    logits = made.logits[0, -behind:]
+    follow = torch.cat([ids[last + 2 :], logits[-1:].argmax(dim=-1)])
+    loss = torch.nn.functional.cross_entropy(logits, follow, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, made.attentions[-1])
+    assert found.gradient.shape == (4, behind, 10)
+    assert found.gradient.abs().max() > 1e-4
+    torch.testing.assert_close(found.gradient, gradient[0, :, -behind:][..., row.visual], atol=1e-5, rtol=1e-3)
+    expected = made.attentions[-1].detach()[0, :, -behind:][..., row.visual]
+    torch.testing.assert_close(found.attention, expected, atol=1e-5, rtol=1e-3)
+
+
 def test_adapters_go_on_its_language_model_alone(backbone: TransformersBackbone, tmp_path: Path) -> None:
     backbone.save(tmp_path)
     copy = TransformersBackbone(tmp_path, device="cpu")
@@ -76,3 +97,14 @@ def test_adapters_go_on_its_language_model_alone(backbone: TransformersBackbone,
     assert names
     assert all(".layers." in name for name in names)
     assert [each.token_ids for each in copy.generate(PROMPTS)] == [each.token_ids for each in expected]
+
+
+def test_it_computes_in_float32_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where CUDA has bfloat16, ``auto`` takes it for other models."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    folder, other = tiny.tower(tmp_path / "tower"), tiny.build("llava", tmp_path / "other")
+    assert fitting_dtype(other, "auto", torch.device("cuda")) == torch.bfloat16
+    assert fitting_dtype(folder, "auto", torch.device("cuda")) == torch.float32
+    assert fitting_dtype(folder, "fp32", torch.device("cpu")) == torch.float32
+    with pytest.raises(DeviceError, match="computes in float32 only"):
+        TransformersBackbone(folder, device="cpu", dtype="float16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,20 @@ def spots(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
             return [
                 SystemSpec(name="test/spots", summary="finds redness", checkpoint=str(folder), **common),
                 SystemSpec(name="test/gone", summary="not there", checkpoint="no_such_zoo:spots", **common),
+                SystemSpec(
+                    name="test/links",
+                    summary="its segmenter's weights lie elsewhere",
+                    checkpoint=str(folder / "head"),
+                    segmenter_options={"checkpoint": str(folder)},
+                    **common,
+                ),
+                SystemSpec(
+                    name="test/half",
+                    summary="its backbone's weights lie where nothing is",
+                    checkpoint=str(folder),
+                    backbone_options={"checkpoint": "no_such_zoo:eye"},
+                    **common,
+                ),
                 SystemSpec(
                     name="test/middle",
                     summary="the middle",
@@ -411,6 +426,9 @@ def test_the_list_of_systems_tells_parts_sizes_and_what_is_missing(
     assert spots["bytes"] == sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert (spots["missing"], gone["missing"], middle["missing"]) == ([], ["its weights"], [])
     assert (gone["bytes"], middle["bytes"]) == (None, None)
+    links, half = rows["test/links"], rows["test/half"]
+    assert links["bytes"] == spots["bytes"] > 0, "what a part names counts, what is named twice once"
+    assert (half["bytes"], half["missing"]) == (None, ["its weights"])
     assert middle["tasks"] == ["hbb", "obb", "mask", "change"]
     assert main(["list", "systems"]) == 0
     assert "eye" in capsys.readouterr().out
@@ -469,3 +487,58 @@ def test_a_damaged_backbone_is_told_before_it_is_asked(tmp_path: Path, llava: Pa
     weights.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(CheckpointError, match=r"model\.safetensors"):
         Grounder.from_pretrained(broken)
+
+
+def test_a_saved_system_holds_its_adapter_once(tmp_path: Path, llava: Path) -> None:
+    import shutil
+
+    pytest.importorskip("peft")
+    from rsground.models.backbone import TransformersBackbone
+
+    taught = TransformersBackbone(llava, device="cpu")
+    taught.add_lora(rank=2)
+    with torch.no_grad():
+        for name, weight in taught.model.named_parameters():
+            if ".lora_" in name:
+                weight.normal_(std=0.1, generator=torch.Generator().manual_seed(weight.numel()))
+    taught.save_adapter(tmp_path / "adapter")
+    plain = read_card(llava)
+    named = Card(
+        plain.name, plain.head, PartCard("transformers", {"adapter": str(tmp_path / "adapter"), "batch_size": 3})
+    )
+    system = Path(shutil.copytree(llava, tmp_path / "system"))
+    write_card(system, named)
+    asked = Prompt("the ship", View((noise(1),), (40, 60)), answer="[100, 200]", capture=frozenset({"hidden"}))
+
+    def states(grounder: Grounder) -> Any:
+        return grounder.pipeline.backbone.generate([asked])[0].hidden
+
+    with Grounder.from_pretrained(system, device="cpu") as grounder:
+        expected = states(grounder)
+        saved = grounder.save_pretrained(tmp_path / "saved")
+    with Grounder.from_pretrained(llava, device="cpu") as grounder:
+        assert (states(grounder) - expected).abs().max() > 0.1, "the adapter changes something"
+    shutil.rmtree(tmp_path / "adapter")
+    assert read_card(saved).backbone.options == {"batch_size": 3}
+    with Grounder.from_pretrained(saved, device="cpu") as again:
+        torch.testing.assert_close(states(again), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_part_with_a_checkpoint_of_its_own_is_saved_with_the_system(tmp_path: Path, folder: Path) -> None:
+    """Whether it saves itself (the backbone) or not (the segmenter)."""
+    import shutil
+
+    for part in ("backbone", "segmenter"):
+        shutil.copytree(folder, tmp_path / f"its_{part}")
+    (tmp_path / "its_segmenter" / "segmenter" / "config.json").write_text('{"score": 0.25}')
+    (tmp_path / "its_backbone" / "backbone" / "config.json").write_text('{"words": "mine"}')
+    own = {part: {"checkpoint": str(tmp_path / f"its_{part}")} for part in ("backbone", "segmenter")}
+    own["segmenter"]["checkpoint"] += "/segmenter"
+    card = replace(CARD, backbone=PartCard("eye", own["backbone"]), segmenter=PartCard("square", own["segmenter"]))
+    write_card(folder, card)
+    saved = Grounder.from_pretrained(folder).save_pretrained(tmp_path / "saved")
+    for part in own:
+        shutil.rmtree(tmp_path / f"its_{part}")
+    assert not read_card(saved).backbone.options
+    found = Grounder.from_pretrained(saved).ground(red(80), "the red")
+    assert (found.text, found.regions[0].score) == ("mine [SEG]", 0.25)

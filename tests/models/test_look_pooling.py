@@ -144,6 +144,16 @@ def test_the_language_model_sees_the_mean_of_its_neighbours(tmp_path: Path) -> N
     (gradient,) = torch.autograd.grad(model.lm_head(made.last_hidden_state[0, -1]).max(), weights)
     torch.testing.assert_close(found.attention, weights.detach()[0, :, -1:, first : first + 4], atol=1e-5, rtol=1e-3)
     torch.testing.assert_close(found.gradient, gradient[0, :, -1:, first : first + 4], atol=1e-4, rtol=1e-3)
+    (words_too,) = backbone.attend([asked], visual_tokens=4, of="loss", query=True)
+    behind = len(words) - last - 1
+    again = model.model.language_model(inputs_embeds=embeds, position_ids=places, output_attentions=True)
+    logits = model.lm_head(again.last_hidden_state[0, -behind:])
+    follow = torch.cat([row.tokens["input_ids"][last + 2 :], logits[-1:].argmax(dim=-1)])
+    (gradient,) = torch.autograd.grad(
+        torch.nn.functional.cross_entropy(logits, follow, reduction="sum"), again.attentions[-1]
+    )
+    assert words_too.gradient.shape == (4, behind, 4)
+    torch.testing.assert_close(words_too.gradient, gradient[0, :, -behind:, first : first + 4], atol=1e-4, rtol=1e-3)
 
 
 def test_every_family_is_given_the_means_at_the_places_of_the_middle_ones(backbone: TransformersBackbone) -> None:

@@ -224,29 +224,57 @@ def _qwen2_5_vl(**changes: Any) -> tuple[Any, Any]:
     )
 
 
-def _qwen3_vl(**changes: Any) -> tuple[Any, Any]:
-    vision = {
-        "depth": 2,
-        "hidden_size": 16,
-        "intermediate_size": 24,
-        "out_hidden_size": changes.get("hidden_size", 32),
-        "num_heads": 2,
-        "patch_size": 4,
-        "spatial_merge_size": 2,
-        "temporal_patch_size": 2,
-        "num_position_embeddings": 64,
-        "deepstack_visual_indexes": [0, 1],
-    }
+QWEN3_VISION = {
+    "depth": 2,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_heads": 2,
+    "patch_size": 4,
+    "spatial_merge_size": 2,
+    "temporal_patch_size": 2,
+    "num_position_embeddings": 64,
+}
+QWEN3_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+QWEN3_DELTA = {
+    "head_dim": 32,
+    "layer_types": ["linear_attention", "full_attention"],
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
+
+
+def _qwen3(config: type, model: type, text_config: type, deep: bool, **changes: Any) -> tuple[Any, Any]:
+    vision = {**QWEN3_VISION, "out_hidden_size": changes.get("hidden_size", 32)}
+    if deep:
+        vision["deepstack_visual_indexes"] = [0, 1]
     videos = hf.Qwen3VLVideoProcessor(patch_size=4)
-    return _qwen(
-        hf.Qwen3VLConfig,
-        hf.Qwen3VLForConditionalGeneration,
-        hf.Qwen3VLProcessor,
-        hf.models.qwen3_vl.configuration_qwen3_vl.Qwen3VLTextConfig,
-        videos,
-        vision,
-        **{"head_dim": 8, **changes},
-    )
+    return _qwen(config, model, hf.Qwen3VLProcessor, text_config, videos, vision, **changes)
+
+
+def _qwen3_vl(**changes: Any) -> tuple[Any, Any]:
+    text_config = hf.models.qwen3_vl.configuration_qwen3_vl.Qwen3VLTextConfig
+    model = hf.Qwen3VLForConditionalGeneration
+    return _qwen3(hf.Qwen3VLConfig, model, text_config, True, **{"head_dim": 8, **changes})
+
+
+def _qwen3_vl_moe(**changes: Any) -> tuple[Any, Any]:
+    text_config = hf.models.qwen3_vl_moe.configuration_qwen3_vl_moe.Qwen3VLMoeTextConfig
+    made = {"head_dim": 8, **QWEN3_EXPERTS, **changes}
+    return _qwen3(hf.Qwen3VLMoeConfig, hf.Qwen3VLMoeForConditionalGeneration, text_config, True, **made)
+
+
+def _qwen3_5(**changes: Any) -> tuple[Any, Any]:
+    """One layer of the gated delta rule, which passes a state on, and one of attention."""
+    made = {**QWEN3_DELTA, **changes}
+    return _qwen3(hf.Qwen3_5Config, hf.Qwen3_5ForConditionalGeneration, hf.Qwen3_5TextConfig, False, **made)
+
+
+def _qwen3_5_moe(**changes: Any) -> tuple[Any, Any]:
+    made = {**QWEN3_DELTA, **QWEN3_EXPERTS, "shared_expert_intermediate_size": 16, **changes}
+    model = hf.Qwen3_5MoeForConditionalGeneration
+    return _qwen3(hf.Qwen3_5MoeConfig, model, hf.Qwen3_5MoeTextConfig, False, **made)
 
 
 def _internvl(**changes: Any) -> tuple[Any, Any]:
@@ -289,15 +317,18 @@ FAMILIES: dict[str, Callable[..., tuple[Any, Any]]] = {
     "qwen2-vl": _qwen2_vl,
     "qwen2.5-vl": _qwen2_5_vl,
     "qwen3-vl": _qwen3_vl,
+    "qwen3.5": _qwen3_5,
     "internvl": _internvl,
 }
+MIXTURES: dict[str, Callable[..., tuple[Any, Any]]] = {"qwen3-vl-moe": _qwen3_vl_moe, "qwen3.5-moe": _qwen3_5_moe}
+"""Kin of a family that differ from it in the language model's experts alone."""
 
 
 def build(family: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
     """Make the family's tiny model in ``folder`` and answer it; ``changes`` are of its text config."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, processor = FAMILIES[family](**changes)
+        model, processor = {**FAMILIES, **MIXTURES}[family](**changes)
         _spread(model)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id

@@ -148,6 +148,7 @@ def _block(words, name, split, tasks, labels, level, rng, tests, gallery):  # ty
             None,
             0.002 * (i + 1),
             0.004 * (i + 1),
+            0.0025 * (i + 1),
             2e8,
             None,
             i % 4,

@@ -120,7 +120,8 @@ def _draw(path: Path, seed: int) -> None:
 
 def predict(label: str, seed: int, place: int, sample: Sample, words: Words) -> Prediction:
     """What each of the three systems answers."""
-    usage = Usage(latency_s=0.001 * (place + 1), output_tokens=len(label) * (place + 1))
+    latency = 0.001 * (place + 1)
+    usage = Usage(latency_s=latency, output_tokens=len(label) * (place + 1), time_s=latency)
     if label == "exact" or not sample.targets:
         return Prediction(sample.targets or (), text=words("copied"), usage=usage)
     assert sample.targets[0].rle is not None

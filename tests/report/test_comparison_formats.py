@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rsground.bench.comparison import Change, Comparison, Missing, Rules, RunName, Verdict
-from rsground.report import comparison_markdown, junit
+from rsground.report import comparison_markdown, comparison_words, junit
 from rsground.report.comparison_terminal import ComparisonView
 from rsground.report.comparison_words import headline, sentence
 
@@ -192,3 +192,8 @@ def test_any_label_leaves_every_format_valid(system: str, dataset: str, name: st
     (row,) = [line for line in text.splitlines() if line.endswith("| **regression** |")]
     assert row.count("|") == 11
     shown(found, 100)
+
+
+@pytest.mark.parametrize("name", ["latency", "time per answer"])
+def test_times_are_told_in_the_unit_that_reads_best(name: str) -> None:
+    assert comparison_words.before_after(replace(SLOWER, name=name)) == ("10 ms", "12.5 ms")

@@ -88,6 +88,7 @@ def test_costs_count_failures_apart_from_unreadable_answers(collected: ReportDat
     assert cost.latency_p50 is not None
     assert cost.latency_p95 is not None
     assert cost.latency_p50 < cost.latency_p95
+    assert collected.datasets[0].costs["boxes"].time == pytest.approx(0.0125), "the mean of 1 to 24 ms"
     assert cost.memory is None
     assert collected.datasets[0].costs["exact"].chars == len("copied")
 
@@ -95,10 +96,10 @@ def test_costs_count_failures_apart_from_unreadable_answers(collected: ReportDat
 def test_cost_of_nothing_is_unknown() -> None:
     empty = {
         name: np.zeros(0)
-        for name in ("latency_s", "peak_memory_bytes", "chars", "output_tokens", "visual_tokens", "flops")
+        for name in ("latency_s", "time_s", "peak_memory_bytes", "chars", "output_tokens", "visual_tokens", "flops")
     }
     cost = cost_of(empty | {"parsed": np.zeros(0, bool), "failed": np.zeros(0, bool), "index": np.zeros(0, int)})
-    assert (cost.n, cost.chars, cost.latency_p50, cost.memory) == (0, None, None, None)
+    assert (cost.n, cost.chars, cost.latency_p50, cost.time, cost.memory) == (0, None, None, None, None)
 
 
 def test_gallery_draws_target_and_answers(collected: ReportData) -> None:

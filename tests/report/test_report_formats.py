@@ -7,12 +7,15 @@ import io
 import json
 import math
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from rsground.report import data_json, latex, markdown, table_csv, terminal
+from rsground.report import data_json, html, latex, markdown, table_csv, terminal
 from rsground.report.model import ReportData
+from rsground.report.tables import cost_columns
 
 
 def _csv(report: ReportData) -> list[dict[str, str]]:
@@ -135,6 +138,40 @@ def _printed(data: ReportData, width: int = 140, **options: int) -> str:
     console = Console(width=width, file=io.StringIO(), record=True, force_terminal=False)
     console.print(terminal.leaderboard(data, **options))
     return console.export_text()
+
+
+RENDERERS: list[Callable[[ReportData], str]] = [
+    markdown.render,
+    latex.render,
+    html.render,
+    lambda data: _printed(data, 100),
+]
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_answers_that_were_asked_together_have_their_time_beside_the_scores(
+    report: ReportData, render: Callable[[ReportData], str]
+) -> None:
+    changed = _with_costs(report, latency_p50=None, latency_p95=None, time=1.2345)
+    text = render(changed)
+    assert "s/answer" in text
+    assert "1.23" in text
+    titles = [column.title for column in cost_columns(changed.datasets[0])]
+    assert titles == ["chars", "tokens", "s/answer", "memory", "unparsed"]
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_where_no_time_is_known_none_is_explained(report: ReportData, render: Callable[[ReportData], str]) -> None:
+    assert "s/answer" not in render(_with_costs(report, time=None))
+
+
+def _with_costs(report: ReportData, **changes: float | None) -> ReportData:
+    """The report with the same change made to every cost in it."""
+    blocks = tuple(
+        replace(block, costs={label: replace(cost, **changes) for label, cost in block.costs.items()})  # type: ignore[arg-type]
+        for block in report.datasets
+    )
+    return replace(report, datasets=blocks)
 
 
 def test_terminal_leaderboard_shows_the_best_first(report: ReportData) -> None:

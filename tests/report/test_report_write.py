@@ -24,6 +24,21 @@ def test_all_formats_stand_in_the_run_by_default(run_folder: Path) -> None:
     assert json.loads((path.parent / "report.json").read_text())["run"]["suite"] == "mine"
 
 
+def test_what_the_page_shows_from_python_works(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "howto" / "read_a_report.md"
+    if not page.is_file():
+        pytest.skip("the pages are not part of an installed package")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block.replace("runs/mine", str(run_folder)).replace("tiny/geoground", "shaky"), {})
+    assert (tmp_path / "mine.html").is_file()
+    assert "gIoU" in capsys.readouterr().out
+
+
 def test_equal_runs_give_equal_files(run_folder: Path, tmp_path: Path) -> None:
     first = write_report(run_folder, out=tmp_path / "a", replicates=50, gallery=2)
     second = write_report(run_folder, out=tmp_path / "b", replicates=50, gallery=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rsground.errors import ShapeError
-from rsground_magcrop.candidates import Search, best_box, candidate_boxes, contrasts, summed_area, totals
+from rsground_magcrop.candidates import (
+    Search,
+    best_box,
+    candidate_boxes,
+    contrasts,
+    standing_out,
+    summed_area,
+    totals,
+)
 
 Floats = NDArray[np.float64]
+_BOTH: tuple[Literal["total"], Literal["mean"]] = ("total", "mean")
 
 
 @st.composite
@@ -59,6 +70,50 @@ def test_the_winner_is_the_greatest_difference(heat: Floats) -> None:
     else:
         assert found.contrast == pytest.approx(max(by_hand), abs=1e-9)
         assert found.contrast == pytest.approx(contrast_by_hand(heat, found.box, 1.0), abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(maps(), st.sampled_from(["total", "mean"]), st.sampled_from(["smallest", "largest"]))
+def test_each_of_several_is_the_best_of_what_lies_apart(heat: Floats, contrast: str, ties: str) -> None:
+    search = Search(sizes=(0.25, 0.5), ratios=(1.0, 2.0), contrast=contrast, ties=ties)  # type: ignore[arg-type]
+    left = [tuple(map(int, box)) for box in candidate_boxes(*heat.shape, search)]
+
+    def worth(box: tuple[int, ...]) -> float:
+        cells = (box[2] - box[0]) * (box[3] - box[1])
+        return contrast_by_hand(heat, box, 1.0) / (cells if contrast == "mean" else 1)  # type: ignore[arg-type]
+
+    for found in standing_out(heat, search):
+        best = max(map(worth, left))
+        equals = [box for box in left if worth(box) == pytest.approx(best, abs=1e-9)]
+        areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in equals]
+        mine = (found.box[2] - found.box[0]) * (found.box[3] - found.box[1])
+        assert found.contrast == pytest.approx(best, abs=1e-9)
+        assert mine == (min(areas) if ties == "smallest" else max(areas))
+        assert found.box == min(
+            (box for box, area in zip(equals, areas, strict=True) if area == mine),
+            key=lambda box: (box[3] - box[1], box[1], box[0]),
+        )
+        x1, y1, x2, y2 = found.box
+        left = [box for box in left if box[0] >= x2 or box[2] <= x1 or box[1] >= y2 or box[3] <= y1]
+    assert max(map(worth, left), default=0.0) <= 1e-6
+
+
+def test_two_bright_patches_are_both_found() -> None:
+    heat = np.ones((40, 60))
+    heat[4:12, 6:14], heat[24:32, 44:52] = 9.0, 7.0
+    search = Search(sizes=(8 / np.sqrt(2400), 0.4), ratios=(1.0,), stride=0.25)
+    first, second = (found.box for found, _ in zip(standing_out(heat, search), range(2), strict=False))
+    assert (first, second) == ((6, 4, 14, 12), (44, 24, 52, 32))
+
+
+def test_the_mean_of_a_box_does_not_grow_with_it() -> None:
+    heat = np.ones((48, 48))
+    heat[8:32, 8:32], heat[10:16, 10:16] = 3.0, 12.0
+    sizes = Search(sizes=(6 / 48, 24 / 48), ratios=(1.0,), stride=1 / 6)
+    total, mean = (best_box(heat, Search(sizes.sizes, sizes.ratios, sizes.stride, contrast=each)) for each in _BOTH)
+    assert total is not None
+    assert mean is not None
+    assert (total.box, mean.box) == ((8, 8, 32, 32), (10, 10, 16, 16))
 
 
 @settings(max_examples=60, deadline=None)

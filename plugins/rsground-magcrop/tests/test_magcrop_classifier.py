@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +197,63 @@ def test_bert_takes_the_encoders_place(bert: Path, tmp_path: Path, pooling: str)
     trained.save(tmp_path)
     again = load_classifier(tmp_path)
     assert [again.classify(question.text) for question in asked] == [question.level for question in asked]
+
+
+QUESTIONS = ["segment the car", "where is a box", "describe the image of a car"]
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_bert_is_found_again_wherever_one_works(
+    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool
+) -> None:
+    from rsground_magcrop.bert import BertEncoder
+
+    shutil.copytree(bert, tmp_path / "models" / "bert")
+    monkeypatch.chdir(tmp_path)
+    place = Path("models/bert") if relative else tmp_path / "models" / "bert"
+    made = GranularityClassifier(BertEncoder(place), _layers(16))
+    made.save("own/classifier")
+    expected = made.probabilities(QUESTIONS)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = load_classifier(tmp_path / "own" / "classifier")
+    np.testing.assert_allclose(again.probabilities(QUESTIONS), expected, atol=1e-3)
+    (tmp_path / "own").rename(tmp_path / "moved")
+    np.testing.assert_allclose(load_classifier("../moved/classifier").probabilities(QUESTIONS), expected, atol=1e-3)
+    (tmp_path / "models").rename(tmp_path / "gone")
+    with pytest.raises(DataError, match=r'text encoder is to lie in .*models/bert.*"encoder", "path"'):
+        load_classifier(tmp_path / "moved" / "classifier")
+
+
+def test_bert_within_the_classifiers_folder_moves_with_it(bert: Path, tmp_path: Path) -> None:
+    from rsground_magcrop.bert import BertEncoder
+
+    shutil.copytree(bert, tmp_path / "own" / "bert")
+    made = GranularityClassifier(BertEncoder(tmp_path / "own" / "bert"), _layers(16))
+    made.save(tmp_path / "own")
+    assert json.loads((tmp_path / "own" / "config.json").read_text())["encoder"]["path"] == "bert"
+    (tmp_path / "own").rename(tmp_path / "moved")
+    again = load_classifier(tmp_path / "moved")
+    np.testing.assert_allclose(again.probabilities(QUESTIONS), made.probabilities(QUESTIONS), atol=1e-3)
+
+
+def test_the_command_trains_on_a_relative_bert(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rsground_magcrop.train_classifier import main
+
+    shutil.copytree(bert, tmp_path / "bert")
+    monkeypatch.chdir(tmp_path)
+    main(["--out", "out", "--encoder", "bert", "--steps", "2", "--scenes", "2", "--composed", "5"])
+    monkeypatch.chdir(tmp_path.parent)
+    assert load_classifier(tmp_path / "out").classify("segment the car") in list(Granularity)
+
+
+def _layers(width: int) -> list[tuple[Any, Any]]:
+    rng = np.random.default_rng(0)
+    sizes = [width, 256, 128, 3]
+    return [
+        (rng.normal(0, 0.3, (after, before)).astype(np.float32), np.zeros(after, np.float32))
+        for before, after in pairwise(sizes)
+    ]
 
 
 def test_a_folder_without_bert_is_named(tmp_path: Path) -> None:

@@ -1,98 +1,247 @@
-"""GeoMag's Eq. 1: several [SEG] per mask, several scales per image."""
+"""GeoMag's Eq. 1, several [SEG] per mask, several scales per image: on the real head and the small trained SAM 2."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+pytest.importorskip("rsground_sam2")
+pytest.importorskip("rsground_segtoken")
+pytest.importorskip("rsground_zoo_tiny")
 
-import torch
+from PIL import Image  # noqa: E402
+from torch.nn.functional import interpolate  # noqa: E402
 
-from rsground.contracts import Segmenter
-from rsground.errors import ContractError, ShapeError
-from rsground.registry import load
-from rsground.testing import miniature
-from rsground.testing.samples import blank_view
-from rsground.types import Generation, Prediction, Sample, Task, View
-from rsground_magcrop import scales
-from rsground_magcrop.geomag import WeightedTokens, weights_of
-from rsground_magcrop.scales import WeightedScales
+from rsground.contracts import MaskPrompt  # noqa: E402
+from rsground.errors import ContractError, ShapeError, UnknownNameError  # noqa: E402
+from rsground.images import read_image  # noqa: E402
+from rsground.regions import mask_of  # noqa: E402
+from rsground.registry import load, load_dataset  # noqa: E402
+from rsground.testing import SegmenterConformance  # noqa: E402
+from rsground.types import Generation, Sample, View  # noqa: E402
+from rsground_magcrop import scales as scales_module  # noqa: E402
+from rsground_magcrop.geomag import weights_of  # noqa: E402
+from rsground_magcrop.scales import WeightedScales  # noqa: E402
 
-SEG, SEG_ID = "[SEG]", 7
-
-
-class Base:
-    """A head of one [SEG] per mask that remembers what it was given."""
-
-    state_token, token_ids = SEG, {SEG: SEG_ID}
-
-    def target(self, sample: Sample, view: View) -> str:
-        return f"They are {SEG}, {SEG} and {SEG}."
-
-    def grammar(self, sample: Sample, view: View) -> str:
-        return "the base's"
-
-    def loss(self, hidden: Any, samples: Any, views: Any) -> dict[str, Any]:
-        return {"seen": hidden}
-
-    def _read(self, generation: Generation, sample: Sample, view: View) -> Prediction:
-        self.given = generation
-        return Prediction()
+TRAINED = "rsground_zoo_tiny:segmenter"
+SCALES, WEIGHTS = (1.0, 0.5, 0.25), (0.5, 0.3, 0.4)
+BETAS = (0.25, 0.5, 0.75)
 
 
-class Head(WeightedTokens, Base):  # type: ignore[misc]
-    """The mixin over it."""
+@pytest.fixture(scope="module")
+def scene() -> tuple[Sample, View]:
+    """A drawn scene that is not square, with the largest object of the first few."""
+    samples = [each for each in load_dataset("scenes", None, "val", count=6, size=192, tasks=("mask",)) if each.targets]
+    sample = max(samples, key=lambda each: mask_of(each.targets[0], each.size).sum())  # type: ignore[index]
+    pixels = read_image(sample.image)
+    return sample, View((pixels,), sample.size)
 
 
-def head(*weights: float) -> Any:
-    made = Head()
-    made.token_weights = weights
-    return made
+@pytest.fixture(scope="module")
+def sam2() -> Any:
+    """The segmenter that is weighted, alone."""
+    return load("segmenter", "sam2", checkpoint=TRAINED, device="cpu")
 
 
-SAMPLE = miniature(Task.MASK)
-VIEW = blank_view(SAMPLE)
+@pytest.fixture(scope="module")
+def weighted() -> Any:
+    return WeightedScales(scales=SCALES, weights=WEIGHTS, checkpoint=TRAINED, device="cpu")
 
 
-def test_the_answer_has_every_token_several_times() -> None:
-    assert head(0.5, 0.5).target(SAMPLE, VIEW) == "They are [SEG][SEG], [SEG][SEG] and [SEG][SEG]."
-    assert head(0.5, 0.5).grammar(SAMPLE, VIEW) is None
-    assert head(1.0).grammar(SAMPLE, VIEW) == "the base's"
+@pytest.fixture
+def backbone(tiny_backbone: Callable[..., Any]) -> Any:
+    found = tiny_backbone("tower")
+    found.add_tokens(["[SEG]", "<p>", "</p>"])
+    return found
 
 
-def test_states_are_added_by_weight_in_the_loss() -> None:
-    states = torch.arange(12.0).reshape(6, 2).requires_grad_()
-    (merged,) = head(0.25, 0.5, 1.0).loss([states], [SAMPLE], [VIEW])["seen"]
-    expected = [[0 * 0.25 + 2 * 0.5 + 4, 1 * 0.25 + 3 * 0.5 + 5], [6 * 0.25 + 8 * 0.5 + 10, 7 * 0.25 + 9 * 0.5 + 11]]
-    torch.testing.assert_close(merged, torch.tensor(expected))
-    merged.sum().backward()
-    torch.testing.assert_close(states.grad[:, 0], torch.tensor([0.25, 0.5, 1.0] * 2))
+@pytest.fixture
+def pair(backbone: Any, weighted: Any) -> tuple[Any, Any]:
+    """Heads geomag (three tokens) and geopixel with one projection, on one segmenter."""
+    heads = []
+    for name, options in (("geomag", {"tokens": 3, "token_weights": BETAS}), ("geopixel", {})):
+        torch.manual_seed(1)
+        head = load("head", name, loss_size=64, stability_fallback=False, **options)
+        head.segmenter = weighted
+        head.bind(backbone)
+        heads.append(head)
+    assert _far(heads[0], heads[1]) == 0
+    return heads[0], heads[1]
 
 
-def test_an_answer_is_read_with_its_tokens_collapsed() -> None:
-    text = "They are [SEG][SEG], [SEG] [SEG] and [SEG]."
-    ids = (1, SEG_ID, SEG_ID, 2, SEG_ID, 3, SEG_ID, 4, SEG_ID, 5)
-    hidden = torch.arange(10.0)[:, None].repeat(1, 3)
-    reader = head(0.25, 0.75)
-    found = reader._read(Generation(text, token_ids=ids, hidden=hidden), SAMPLE, VIEW)
-    assert reader.given.text == found.text == "They are [SEG], [SEG] and [SEG]."
-    assert reader.given.token_ids == (SEG_ID,) * 3
-    # the last run is short: its one token has all the weight
-    torch.testing.assert_close(reader.given.hidden[:, 0], torch.tensor([1.75, 4 * 0.25 + 6 * 0.75, 8.0]))
+def _far(one: Any, other: Any) -> float:
+    return max(
+        float((mine - theirs).detach().abs().max())
+        for mine, theirs in zip(one.parameters(), other.parameters(), strict=True)
+    )
 
 
-def test_answers_without_states_or_tokens_are_read() -> None:
-    reader = head(0.5, 0.5)
-    reader._read(Generation("nothing here"), SAMPLE, VIEW)
-    assert reader.given.text == "nothing here"
-    reader._read(Generation("it is [SEG][SEG]"), SAMPLE, VIEW)
-    assert reader.given.text == "it is [SEG]"
-    assert reader.given.hidden is None
-    reader._read(Generation("no", token_ids=(1,), hidden=torch.zeros(1, 3)), SAMPLE, VIEW)
-    assert reader.given.hidden.shape == (0, 3)
+def states(count: int, width: int = 32, seed: int = 0) -> Any:
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+
+
+def merged(rows: Any) -> Any:
+    """Sums of every three rows by their weights, one after the other."""
+    return torch.stack(
+        [sum(beta * rows[first + place] for place, beta in enumerate(BETAS)) for first in range(0, len(rows), 3)]
+    )
+
+
+def by_hand(sam2: Any, image: Any, prompts: Any) -> Any:
+    """Eq. 1's sum over scales: each scale's image is encoded and decoded by the segmenter alone."""
+    height, width = image.shape[:2]
+    logits = 0.0
+    for scale, weight in zip(SCALES, WEIGHTS, strict=True):
+        small = Image.fromarray(image).resize((round(width * scale), round(height * scale)), Image.Resampling.BILINEAR)
+        found, _ = sam2.decode(sam2.encode(np.asarray(small)), embeddings=prompts[:, None])
+        logits = logits + weight * found[:, 0]
+    return logits
+
+
+class TestWeightedScales(SegmenterConformance):
+    segmenter_name = "weighted-scales"
+    segmenter_options = {"checkpoint": TRAINED, "device": "cpu"}  # noqa: RUF012
+
+
+class TestWeightedScalesFromTheSecondOn(SegmenterConformance):
+    segmenter_name = "weighted-scales"
+    segmenter_options = {"checkpoint": TRAINED, "device": "cpu", "scales": (0.5, 0.25)}  # noqa: RUF012
+
+
+def test_equation_one_from_states_to_masks(pair: tuple[Any, Any], sam2: Any, scene: tuple[Sample, View]) -> None:
+    """sum_l w_l Decoder(sum_n b_n h_n, f_l), then what GeoPixel does with logits."""
+    geomag, _ = pair
+    sample, view = scene
+    rows = states(6)
+    answer = Generation(
+        "Sure, they are [SEG][SEG][SEG] and [SEG][SEG][SEG].",
+        token_ids=(1, *[geomag.token_ids["[SEG]"]] * 3, 2, *[geomag.token_ids["[SEG]"]] * 3, 3),
+        hidden=torch.cat([torch.zeros(1, 32), rows[:3], torch.ones(1, 32), rows[3:], torch.zeros(1, 32)]),
+    )
+    found = geomag.read(answer, sample, view)
+    with torch.no_grad():
+        logits = by_hand(sam2, view.images[0], geomag.project(merged(rows)))
+    expected = interpolate(logits[:, None], size=view.size, mode="bilinear", align_corners=False)[:, 0] > 0
+    assert len(found.regions) == 2
+    assert found.issues == ()
+    assert expected.any()
+    assert not expected.all()
+    for region, mask in zip(found.regions, expected, strict=True):
+        np.testing.assert_array_equal(mask_of(region, view.size), mask.numpy())
+
+
+def said(head: Any, text: str, rows: Any) -> Generation:
+    """An answer whose tokens are [SEG] alone."""
+    return Generation(text, token_ids=(head.token_ids["[SEG]"],) * len(rows), hidden=rows)
+
+
+def test_a_run_cut_short_has_the_whole_weight(pair: tuple[Any, Any], scene: tuple[Sample, View]) -> None:
+    geomag, geopixel = pair
+    sample, view = scene
+    rows = states(5)
+    found = geomag.read(said(geomag, "They are [SEG] [SEG] [SEG] and [SEG][SEG]", rows), sample, view)
+    rest = (BETAS[0] * rows[3] + BETAS[1] * rows[4]) * sum(BETAS) / (BETAS[0] + BETAS[1])
+    both = torch.stack([merged(rows[:3])[0], rest])
+    expected = geopixel.read(said(geopixel, "They are [SEG] and [SEG]", both), sample, view)
+    assert found.text == expected.text == "They are [SEG] and [SEG]"
+    assert len(found.regions) == len(expected.regions) == 2
+    assert [region.rle for region in found.regions] == [region.rle for region in expected.regions]
+
+
+def test_one_token_alone_is_geopixels(backbone: Any, scene: tuple[Sample, View], weighted: Any) -> None:
+    """A model that has not learned to write N tokens is read as GeoPixel reads it, whatever N."""
+    sample, view = scene
+    answers = []
+    for name, options in (("geomag", {"tokens": 3}), ("geopixel", {})):
+        torch.manual_seed(1)
+        head = load("head", name, **options)
+        head.segmenter = weighted
+        head.bind(backbone)
+        answers.append(head.read(said(head, "It is [SEG].", states(1)), sample, view))
+    assert len(answers[0].regions) == 1
+    assert answers[0].regions[0].rle == answers[1].regions[0].rle
+
+
+def test_answers_without_states_or_tokens_are_read(pair: tuple[Any, Any], scene: tuple[Sample, View]) -> None:
+    geomag, _ = pair
+    sample, view = scene
+    nothing = geomag.read(Generation("There is no such object in this image."), sample, view)
+    assert nothing.parsed
+    assert nothing.regions == ()
+    unseen = geomag.read(Generation("It is [SEG][SEG][SEG]."), sample, view)
+    assert not unseen.parsed
+    assert "captured no states" in unseen.issues[0].detail
+    other = geomag.read(Generation("no", token_ids=(1,), hidden=torch.zeros(1, 32)), sample, view)
+    assert not other.parsed
+
+
+def test_the_loss_is_geopixels_on_weighted_states(pair: tuple[Any, Any], scene: tuple[Sample, View]) -> None:
+    geomag, geopixel = pair
+    sample, view = scene
+    count = len(sample.targets or ())
+    rows = states(3 * count).requires_grad_()
+    sums = merged(rows.detach()).requires_grad_()
+    found, expected = geomag.loss([rows], [sample], [view]), geopixel.loss([sums], [sample], [view])
+    assert set(found) == set(expected) == {"bce", "dice"}
+    for name, value in expected.items():
+        assert float(value.detach()) > 0
+        torch.testing.assert_close(found[name], value)
+    sum(found.values()).backward()  # type: ignore[union-attr]
+    sum(expected.values()).backward()  # type: ignore[union-attr]
+    assert sums.grad is not None
+    assert rows.grad is not None
+    assert float(sums.grad.abs().max()) > 0
+    for place, beta in enumerate(BETAS):
+        torch.testing.assert_close(rows.grad[place::3], beta * sums.grad)
+
+
+def test_training_reaches_the_mask_decoder_alone(pair: tuple[Any, Any], scene: tuple[Sample, View]) -> None:
+    geomag, _ = pair
+    sample, view = scene
+    module = geomag.segmenter.module
+    module.zero_grad(set_to_none=True)
+    names = [name for name, _ in geomag.trainable()]
+    assert any(name.startswith("segmenter.sam_mask_decoder.") for name in names)
+    losses = geomag.loss([states(3 * len(sample.targets or ()))], [sample], [view])
+    sum(losses.values()).backward()
+    assert any(
+        weight.grad is not None and weight.grad.abs().max() > 0 for weight in module.sam_mask_decoder.parameters()
+    )
+    others = [weight for name, weight in module.named_parameters() if not name.startswith("sam_mask_decoder.")]
+    assert others
+    assert all(weight.grad is None for weight in others)
+    module.zero_grad(set_to_none=True)
+
+
+def test_boxes_guide_it_as_they_guide_geopixel(pair: tuple[Any, Any], scene: tuple[Sample, View], sam2: Any) -> None:
+    """The guide of the shipped systems works through the scales, too."""
+    sample, view = scene
+    rows, losses = states(3 * len(sample.targets or ())), []
+    for head, given_states, segmenter in zip(pair, (rows, merged(rows)), (pair[0].segmenter, sam2), strict=True):
+        head.segmenter, head.guide_weight, head.bce_weight, head.dice_weight = segmenter, 1.0, 0.0, 0.0
+        losses.append(head.loss([given_states], [sample], [view])["guide"])
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_the_answer_has_every_token_several_times(pair: tuple[Any, Any], scene: tuple[Sample, View]) -> None:
+    geomag, geopixel = pair
+    sample, view = scene
+    assert geomag.tasks == geopixel.tasks
+    assert geomag.prompt(sample, view).text == geopixel.prompt(sample, view).text
+    assert geomag.target(sample, view) == geopixel.target(sample, view).replace("[SEG]", "[SEG][SEG][SEG]")
+    assert "[SEG][SEG][SEG]" in geomag.target(sample, view)
+    grammar = geomag.grammar(sample, view)
+    assert grammar.matches(geomag.target(sample, view))
+    assert grammar.matches(geopixel.target(sample, view)), "as a model answers that has not learned to write three"
+    assert not grammar.matches("Sure, it is [SEG][SEG][SEG][SEG].")
+    assert type(load("head", "geomag", tokens=1).grammar(sample, view)) is type(geopixel.grammar(sample, view))
+    assert set(geomag.state_dict()) == set(geopixel.state_dict())
 
 
 def test_weights_are_checked() -> None:
@@ -101,73 +250,104 @@ def test_weights_are_checked() -> None:
         weights_of("w", (1.0, 2.0), 3)
     with pytest.raises(ShapeError, match="at least one"):
         weights_of("w", None, 0)
+    with pytest.raises(ShapeError, match="'token_weights' must have one weight each for 3, got 1"):
+        load("head", "geomag", token_weights=[1.0])
 
 
-def test_the_registered_head_is_geopixel_with_more_tokens() -> None:
-    pytest.importorskip("rsground_segtoken")
-    found = load("head", "geomag", tokens=2)
-    assert found.tasks == load("head", "geopixel").tasks
-    assert found.target(SAMPLE, VIEW) == "Sure, it is [SEG][SEG]."
-    assert found.prompt(SAMPLE, VIEW).text == load("head", "geopixel").prompt(SAMPLE, VIEW).text
-    found.state_dict()
+@pytest.fixture(scope="module")
+def encoded(weighted: Any, scene: tuple[Sample, View]) -> Any:
+    return weighted.encode(scene[1].images[0])
 
 
-class Planes(Segmenter):
-    """Logits are the embedding times the image's mean; keeps what it was shown."""
+@settings(max_examples=25, deadline=None)
+@given(
+    one=st.tuples(*[st.floats(-2, 2, width=32)] * 3),
+    other=st.tuples(*[st.floats(-2, 2, width=32)] * 3),
+    share=st.floats(-2, 2, width=32),
+)
+def test_logits_are_linear_in_the_weights(
+    one: tuple[float, ...], other: tuple[float, ...], share: float, weighted: Any, encoded: Any
+) -> None:
+    prompts = states(2, weighted.embed_dim)[:, None]
 
-    embed_dim = 4
+    def logits(weights: tuple[float, ...]) -> Any:
+        weighted.weights = weights
+        try:
+            with torch.no_grad():
+                return weighted.decode(encoded, embeddings=prompts)[0]
+        finally:
+            weighted.weights = WEIGHTS
 
-    def __init__(self) -> None:
-        self.shown: list[tuple[int, ...]] = []
-
-    def encode(self, image: np.ndarray[Any, Any]) -> Any:
-        self.shown.append(image.shape)
-        return len(self.shown)
-
-    def decode(self, features: int, *, embeddings: Any = None, boxes: Any = None, multimask: bool = False) -> Any:
-        count = len(boxes if embeddings is None else embeddings)
-        grid = 8 if features == 1 else 4
-        return torch.full((count, 1, grid, grid), float(features)), torch.full((count, 1), features / 10)
-
-    def _segment(self, features: Any, prompts: Any, size: Any) -> Any:
-        return np.full((len(prompts), *size), features == 1), np.ones(len(prompts), np.float32)
-
-
-@pytest.fixture
-def planes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scales, "construct", lambda spec, **options: Planes(**options))
+    mixed = tuple(mine + share * theirs for mine, theirs in zip(one, other, strict=True))
+    torch.testing.assert_close(logits(mixed), logits(one) + share * logits(other), atol=2e-3, rtol=1e-3)
 
 
-@pytest.mark.usefixtures("planes")
-def test_scales_are_added_by_weight() -> None:
-    segmenter = WeightedScales(of=_any_segmenter(), scales=(1.0, 0.5), weights=(0.75, 0.5))
-    features = segmenter.encode(np.zeros((40, 60, 3), np.uint8))
-    assert segmenter.inner.shown == [(40, 60, 3), (20, 30, 3)]
-    logits, quality = segmenter.decode(features, embeddings=torch.zeros(3, 1, 4))
-    torch.testing.assert_close(logits, torch.full((3, 1, 8, 8), 1 * 0.75 + 2 * 0.5))
-    torch.testing.assert_close(quality, torch.full((3, 1), 0.1 * 0.75 + 0.2 * 0.5))
-    assert segmenter.embed_dim == 4
-    alone, _ = segmenter.decode(features, boxes=torch.zeros(2, 4))
-    torch.testing.assert_close(alone, torch.ones(2, 1, 8, 8))
-    masks, _ = segmenter.segment(features, [None], (5, 6))  # type: ignore[list-item]
-    assert masks.all()
+def test_one_scale_alone_is_the_segmenter(sam2: Any, scene: tuple[Sample, View]) -> None:
+    image, prompts = scene[1].images[0], states(2, sam2.embed_dim)[:, None]
+    plain = WeightedScales(scales=(1.0,), checkpoint=TRAINED, device="cpu")
+    for several in (False, True):
+        found = plain.decode(plain.encode(image), embeddings=prompts, multimask=several)
+        for mine, theirs in zip(
+            found, sam2.decode(sam2.encode(image), embeddings=prompts, multimask=several), strict=True
+        ):
+            torch.testing.assert_close(mine, theirs)
+    assert plain.embed_dim == sam2.embed_dim
+    assert plain.image_size == sam2.image_size
 
 
-@pytest.mark.usefixtures("planes")
+def test_boxes_and_points_are_about_the_image_at_any_first_scale(sam2: Any, scene: tuple[Sample, View]) -> None:
+    sample, view = scene
+    image, size = view.images[0], view.size
+    assert sample.targets
+    truth = mask_of(sample.targets[0], size)
+    rows, columns = np.nonzero(truth)
+    box = (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+    inside = (float(columns.mean()), float(rows.mean()))
+    small = WeightedScales(scales=(0.5, 0.25), checkpoint=TRAINED, device="cpu")
+    features = small.encode(image)
+    prompts = [MaskPrompt(box=box), MaskPrompt(box=box, points=(inside,), negative_points=((1.0, 1.0),))]
+    masks, scores = small.segment(features, prompts, size)
+    halved = np.asarray(Image.fromarray(image).resize((size[1] // 2, size[0] // 2), Image.Resampling.BILINEAR))
+    half = (box[0] / 2, box[1] / 2, box[2] / 2, box[3] / 2)
+    middle = (inside[0] / 2, inside[1] / 2)
+    expected, right = sam2.segment(
+        sam2.encode(halved),
+        [MaskPrompt(box=half), MaskPrompt(box=half, points=(middle,), negative_points=((0.5, 0.5),))],
+        size,
+    )
+    np.testing.assert_array_equal(masks, expected)
+    np.testing.assert_allclose(scores, right, atol=1e-5)
+    assert (masks[0] & truth).sum() / (masks[0] | truth).sum() > 0.5, "the small SAM 2 knows what a box means"
+    for boxes in (np.asarray([box]), torch.tensor([box]), [[round(edge) for edge in box]]):
+        logits, _ = small.decode(features, boxes=boxes)
+        wanted = torch.as_tensor(np.asarray(boxes)).float() / 2
+        torch.testing.assert_close(logits, sam2.decode(sam2.encode(halved), boxes=wanted)[0])
+
+
+def test_embeddings_are_weighted_whichever_way_they_come(weighted: Any, encoded: Any, sam2: Any) -> None:
+    rows = states(2, weighted.embed_dim)
+    prompts = [MaskPrompt(embedding=rows[0]), MaskPrompt(box=(10, 10, 90, 60)), MaskPrompt(embedding=rows[1:])]
+    masks, scores = weighted.segment(encoded, prompts, (80, 60))
+    with torch.no_grad():
+        logits, quality = weighted.decode(encoded, embeddings=rows[:, None])
+    expected = interpolate(logits, size=(80, 60), mode="bilinear", align_corners=False)[:, 0] > 0
+    np.testing.assert_array_equal(masks[[0, 2]], expected.numpy())
+    np.testing.assert_allclose(scores[[0, 2]], quality[:, 0].clamp(0, 1), atol=1e-5)
+    alone, _ = sam2.segment(encoded.features[0], [prompts[1]], (80, 60))
+    np.testing.assert_array_equal(masks[1], alone[0])
+
+
 def test_scales_are_checked() -> None:
     with pytest.raises(ShapeError, match="'scales' must be shares"):
-        WeightedScales(of=_any_segmenter(), scales=(2.0,))
+        WeightedScales(scales=(2.0,), checkpoint=TRAINED)
     with pytest.raises(ShapeError, match="one weight each for 3, got 1"):
-        WeightedScales(of=_any_segmenter(), weights=(1.0,))
+        WeightedScales(weights=(1.0,), checkpoint=TRAINED)
+    with pytest.raises(UnknownNameError, match="Did you mean 'sam2'"):
+        WeightedScales(of="sam", checkpoint=TRAINED)
 
 
 def test_a_segmenter_without_embeddings_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scales, "construct", lambda spec, **options: object())
+    """None that ships is one."""
+    monkeypatch.setattr(scales_module, "construct", lambda spec, **options: object())
     with pytest.raises(ContractError, match=r"must have decode\(features, embeddings=...\)"):
-        WeightedScales(of=_any_segmenter())
-
-
-def _any_segmenter() -> str:
-    from rsground.registry import registry
-
-    return next(name for name in sorted(registry().offers("segmenter")) if name != "weighted-scales")
+        WeightedScales(checkpoint=TRAINED)

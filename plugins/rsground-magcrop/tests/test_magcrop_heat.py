@@ -21,7 +21,15 @@ def test_relevance_is_the_mean_of_attention_times_positive_gradient() -> None:
     attention = np.asarray([[[0.5, 0.2, 0.3]], [[0.1, 0.8, 0.1]]])
     gradient = np.asarray([[[2.0, -1.0, 0.0]], [[-3.0, 0.5, 1.0]]])
     np.testing.assert_allclose(relevance(attended(attention, gradient)), [0.5, 0.2, 0.05])
-    np.testing.assert_allclose(relevance(attended(attention, gradient), "loss"), [0.15, 0.1, 0.0])
+    np.testing.assert_allclose(relevance(attended(attention, gradient), "max"), [1.0, 0.4, 0.1])
+
+
+def test_the_greatest_head_is_taken_for_each_word_alone() -> None:
+    attention = np.ones((2, 2, 1))
+    gradient = np.asarray([[[4.0], [0.0]], [[0.0], [2.0]]])
+    np.testing.assert_allclose(relevance(attended(attention, gradient)), [1.5])
+    np.testing.assert_allclose(relevance(attended(attention, gradient), "max"), [3.0])
+    assert relevance(attended(np.ones((0, 1, 3)), np.ones((0, 1, 3))), "max").tolist() == [0.0] * 3
 
 
 def test_what_is_not_finite_counts_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -23,11 +25,18 @@ from rsground_magcrop.compose import compressed
 from rsground_magcrop.magcrop import MagCrop
 
 GRID = 24
+Spot = tuple[float, float, float, float]
 
 
 class TestPlugin(PluginConformance):
     plugin_name = "magcrop"
     plugin_module = "rsground_magcrop"
+
+
+def test_the_check_that_the_readme_names_passes() -> None:
+    command = [sys.executable, "-m", "rsground", "plugins", "check", "rsground-magcrop"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 class TestMagCrop(PreprocessorConformance):
@@ -40,10 +49,11 @@ class TestMagCropSmall(PreprocessorConformance):
 
 
 class Looking(Backbone):
-    """Says nothing, and looks at one place of the original image: a bright spot of a few tokens."""
+    """Says nothing; looks at one place of the original image, a spot of a few tokens, and half as much at another."""
 
-    def __init__(self, spot: tuple[float, float, float, float], heads: int = 2) -> None:
-        self.spot, self.heads, self.asked = spot, heads, list[Prompt]()
+    def __init__(self, spot: Spot, heads: int = 2, fainter: Spot | None = None) -> None:
+        self.spots = {spot: 1.0} if fainter is None else {spot: 1.0, fainter: 0.5}
+        self.heads, self.asked = heads, list[Prompt]()
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Generation]:
         return [Generation("") for _ in prompts]
@@ -58,8 +68,10 @@ class Looking(Backbone):
         x, y = np.meshgrid(np.arange(GRID) * width / GRID, np.arange(GRID) * height / GRID)
         boxes = np.stack([x, y, x + width / GRID, y + height / GRID], axis=-1).reshape(-1, 4)
         centres = map_points((boxes[:, :2] + boxes[:, 2:]) / 2, prompt.view.to_original)
-        x1, y1, x2, y2 = self.spot
-        inside = (centres >= (x1, y1)).all(axis=1) & (centres < (x2, y2)).all(axis=1)
+        inside = sum(
+            share * ((centres >= (x1, y1)).all(axis=1) & (centres < (x2, y2)).all(axis=1))
+            for (x1, y1, x2, y2), share in self.spots.items()
+        )
         attention = np.tile((0.01 + inside)[None, None], (self.heads, 1, 1)) / (GRID * GRID)
         boxes = np.concatenate([boxes, np.full((1, 4), np.nan)])  # a newline token
         attention = np.concatenate([attention, np.full((self.heads, 1, 1), 0.9)], axis=2)
@@ -131,6 +143,38 @@ def test_the_second_crop_can_come_from_the_first_map() -> None:
     outer, inner = note(shown)["boxes"]
     assert outer[0] <= inner[0] < inner[2] <= outer[2]
     assert outer[1] <= inner[1] < inner[3] <= outer[3]
+
+
+def test_several_targets_are_cropped_where_asked_for() -> None:
+    """Two places stay sharp, each with a crop of its own; the map knows no third one that stands out as much."""
+    sample, view = question(Task.MASK)
+    other = (30.0, 150.0, 75.0, 190.0)
+    one, two = (
+        MagCrop(granularity="region", crops=count).apply(view, sample, Looking(SPOT, fainter=other)) for count in (1, 2)
+    )
+    assert len(note(one)["boxes"]) == 1
+    first, second = note(two)["boxes"]
+    assert first == note(one)["boxes"][0]
+    assert second[0] <= 40
+    assert second[2] >= 65
+    assert second[1] <= 160
+    assert second[3] >= 180
+    for x1, y1, x2, y2 in (first, second):
+        np.testing.assert_array_equal(two.images[0][y1:y2, x1:x2], view.images[0][y1:y2, x1:x2])
+    assert two.to_original == view.to_original
+    assert note(two)["kept_share"] > note(one)["kept_share"]
+    backbone = Looking(SPOT, fainter=other)
+    pixel = MagCrop(granularity="pixel", crops=2).apply(view, sample, backbone)
+    assert len(backbone.asked) == 3, "once about the image, once about each crop"
+    outer, inner, apart, within = note(pixel)["boxes"]
+    assert [outer, apart] == [first, second]
+    for large, small in ((outer, inner), (apart, within)):
+        assert large[0] <= small[0] < small[2] <= large[2]
+        assert large[1] <= small[1] < small[3] <= large[3]
+    many = note(MagCrop(granularity="region", crops=50, margin=0.3).apply(view, sample, backbone))["boxes"]
+    for place, box in enumerate(many):
+        for before in many[:place]:
+            assert box[0] >= before[2] or box[2] <= before[0] or box[1] >= before[3] or box[3] <= before[1]
 
 
 def test_image_is_shown_at_a_hundred_pixels() -> None:
@@ -278,6 +322,17 @@ def test_few_tokens_are_asked_for_where_the_backbone_can_take_the_wish() -> None
         MagCrop(granularity="region", query_tokens=50).apply(view, sample, Looking(SPOT))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "name", "way_out"),
+    [("sign", "loss", "of", "'answer'"), ("reads", "query", "query", "'next'")],
+)
+def test_a_backbone_is_told_what_it_cannot_be_asked(option: str, value: str, name: str, way_out: str) -> None:
+    sample, view = question(Task.HBB)
+    message = rf"option {option}='{value}' needs .*takes no {name}\. Set {option} to {way_out}"
+    with pytest.raises(ContractError, match=message):
+        MagCrop(granularity="region", **{option: value}).apply(view, sample, Looking(SPOT))
+
+
 def test_small_images_are_left_alone_when_asked_for() -> None:
     sample, view = question(Task.HBB, 240, 336)
     backbone = Looking(SPOT)
@@ -397,6 +452,11 @@ def test_models_that_see_336_pixels_are_asked_once_and_shown_no_more_than_twice_
         ({"margin": -1.0}, ShapeError, "'margin' must be >= 0"),
         ({"sizes": [2.0]}, ShapeError, "option 'sizes'"),
         ({"question": "Where?"}, ShapeError, "must hold"),
+        ({"reads": "nxt"}, UnknownNameError, "Did you mean 'next'"),
+        ({"ties": "larger"}, UnknownNameError, "Did you mean 'largest'"),
+        ({"seam": -1}, ShapeError, "'seam' must be a whole number >= 0, got -1"),
+        ({"crops": 0}, ShapeError, "'crops' must be a whole number >= 1, got 0"),
+        ({"crops": 2, "composition": "crop"}, ShapeError, "'crops' = 2 needs composition = 'stitch', got 'crop'"),
     ],
 )
 def test_bad_options_are_named(given_options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -115,13 +115,14 @@ class Bench:
 
     def content(self, run: Any) -> dict[tuple[str, int, int], Any]:
         """Everything the answers say, but for how long they took."""
-        from rsground.records import prediction_to_json
+        from rsground.records import USAGE, prediction_to_json
 
         found = {}
         for system in run.systems:
             for answer in run.answers(system.label, "ray-toy"):
                 record = prediction_to_json(answer.prediction)
-                record["usage"][0] = None
+                for name in ("latency_s", "time_s"):
+                    record["usage"][USAGE.index(name)] = None
                 found[system.label, answer.seed, answer.index] = record
         return found
 

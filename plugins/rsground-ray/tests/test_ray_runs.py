@@ -65,6 +65,8 @@ def test_every_third_is_measured_and_nobody_works_beside_it(ray_here: Any, bench
     assert result.complete
     measured = [answer.index for answer in run.answers("h", "ray-toy") if answer.prediction.usage.latency_s is not None]
     assert measured == list(range(0, 45, 3))
+    timed = [answer.index for answer in run.answers("h", "ray-toy") if answer.prediction.usage.time_s is not None]
+    assert timed == measured, "the clock says nothing of answers that others worked beside"
 
 
 def test_a_cluster_too_small_says_so_at_once(ray_here: Any, bench: Any) -> None:

@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from rsground.cli import main
 from rsground.contracts import MaskPrompt
-from rsground.errors import CheckpointError, ShapeError, UnknownNameError
+from rsground.errors import CheckpointError, DeviceError, ShapeError, UnknownNameError
+from rsground.models.card import Card, PartCard, write_card
 from rsground.registry import load
 from rsground.testing import SegmenterConformance
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam2")
 
+from rsground.models.devices import pick_device, pick_dtype  # noqa: E402
 from rsground_sam2.config import ImageModelConfig  # noqa: E402
 from rsground_sam2.segmenter import Sam2Segmenter  # noqa: E402
 from rsground_sam2.weights import load_published  # noqa: E402
@@ -243,6 +247,50 @@ def test_gradients_reach_prompts_and_pixels(pair: tuple[Any, Sam2Segmenter]) -> 
     assert float(prompt.grad.abs().sum()) > 0
     assert pixels.grad is not None
     assert float(pixels.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "vulkan"])
+def test_a_device_that_is_not_there_is_refused_as_the_backbone_refuses_it(
+    tiny_sam2_config: ImageModelConfig, name: str
+) -> None:
+    with pytest.raises(DeviceError) as rule:
+        pick_device(name)
+    with pytest.raises(DeviceError) as found:
+        Sam2Segmenter(config=tiny_sam2_config, device=name)
+    assert str(found.value) == str(rule.value)
+
+
+def test_the_command_line_tells_of_a_device_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A system of which nothing but the segmenter computes anywhere."""
+    Image.fromarray(image()).save(tmp_path / "image.png")
+    card = Card(
+        "my/boxes",
+        head=PartCard("codec", {"codec": "text-hbb"}),
+        backbone=PartCard("blind", {"text": "none"}),
+        segmenter=PartCard("sam2", {"config": "sam2.1_hiera_tiny"}),
+    )
+    write_card(tmp_path / "system", card)
+    words = ["predict", str(tmp_path / "image.png"), "-q", "the ship", "--system", str(tmp_path / "system")]
+    assert main([*words, "--device", "cuda:99"]) == 1
+    assert "rsground: device 'cuda:99' was asked for, but" in capsys.readouterr().err
+    assert main([*words, "--dtype", "int7"]) == 1
+    assert "no precision is called 'int7'; known: auto, float32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["auto", "float32", "fp32", "bfloat16", "bf16", "float16", "fp16"])
+def test_precisions_are_called_what_the_backbone_calls_them(
+    pair: tuple[Any, Sam2Segmenter], tmp_path: Path, name: str
+) -> None:
+    _, ours = pair
+    ours.save(tmp_path)
+    found = Sam2Segmenter(tmp_path, device="cpu", dtype=name)
+    low = pick_dtype(name, torch.device("cpu")) != torch.float32
+    prompts = [MaskPrompt(box=(5, 8, 50, 44))]
+    exact, near = (each.segment(each.encode(image()), prompts, SIZE)[1] for each in (ours, found))
+    assert bool((exact != near).any()) == low
+    np.testing.assert_allclose(near, exact, atol=0.05)
 
 
 def test_bfloat16_stays_near(pair: tuple[Any, Sam2Segmenter], tmp_path: Path) -> None:

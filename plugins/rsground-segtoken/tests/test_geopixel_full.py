@@ -288,7 +288,9 @@ def test_patches_fold_row_by_row() -> None:
 
 @pytest.mark.parametrize(("grid", "count"), [((1, 1), 841), ((2, 2), 2061), ((3, 3), 4081)])
 def test_published_token_counts(grid: tuple[int, int], count: int) -> None:
-    assert token_count(grid) == count
+    rows, columns = grid
+    patches = torch.zeros(1 + rows * columns, 40 * 40, 1)  # 560 pixels a tile, 14 a patch
+    assert len(join(patches, grid, torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 4))) == token_count(grid) == count
 
 
 def test_views_are_joined_with_newlines_and_a_separator() -> None:
@@ -300,7 +302,6 @@ def test_views_are_joined_with_newlines_and_a_separator() -> None:
                 patches[tile, row * 4 + column] = 100 * tile + 10 * (row // 2) + column // 2
     found = join(patches, (1, 2), torch.full((1, 1, 1, 4), -1.0), torch.full((1, 1, 4), -2.0))
     assert found[:, 0].tolist() == [0, 1, -1, 10, 11, -1, -2, 100, 101, 200, 201, -1, 110, 111, 210, 211, -1]
-    assert len(found) == token_count((1, 2), 2)
 
 
 def test_a_canvas_becomes_a_global_view_and_its_tiles() -> None:
@@ -399,7 +400,7 @@ def test_states_are_taken_where_seg_is_the_input(backbone: GeoPixelBackbone, fol
     assert places[-1] == len(found.token_ids) - 1
     start = asked.embeddings.shape[1]
     torch.testing.assert_close(found.hidden[list(places)], states[[start + place for place in places]])
-    assert found.usage.visual_tokens == token_count((2, 2), 2) == int(asked.image.sum())
+    assert found.usage.visual_tokens == int(asked.image.sum()) == 27  # (4 tiles + 1) * 4 cells + 1 + 6 ends of rows
     assert not asked.image[0, 0]  # begin of text stands before the image
     assert asked.image[0, 1 : 1 + found.usage.visual_tokens].all()
 
@@ -465,11 +466,47 @@ def test_an_own_canvas_is_used_as_it_is(backbone: GeoPixelBackbone) -> None:
     np.testing.assert_array_equal(backbone.canvas(small), backbone.canvas(view))
 
 
+def test_a_large_image_is_answered_with_fewer_tiles(folder: Path) -> None:
+    """71 x 71 tiles upstream."""
+    backbone = GeoPixelBackbone(folder, device="cpu", hd_num=4)
+    (found,) = backbone.generate([Prompt("Where is the ship?", picture(2000, 2000), answer="there")])
+    assert found.usage.visual_tokens == token_count((6, 6), 2)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_too_many_tiles_are_refused_before_they_are_looked_at(
+    folder: Path, own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the cap off, as upstream. The number that the message gives is the largest that fits."""
+
+    def asked(tiles: int) -> int | None:
+        backbone = GeoPixelBackbone(folder, device="cpu", hd_num=4, max_tiles=1 if own else tiles)
+        view = picture(300, 500)
+        if own:
+            view = HDTiles(hd_num=4, tile=28, max_tiles=tiles).apply(view, miniature(Task.MASK, size=(300, 500)))
+        object.__setattr__(backbone.model.config.language, "max_length", 400)
+        if tiles > 96:
+            monkeypatch.setattr(backbone.model, "image_tokens", lambda canvas: pytest.fail("CLIP ran"))
+        (found,) = backbone.generate([Prompt("Where is the ship?", view, answer="there")])
+        return found.usage.visual_tokens
+
+    with pytest.raises(PromptError, match=r"777 of them visual.*bound is 400; give") as caught:
+        asked(10**9)
+    assert ("hd-tiles" if own else "geopixel-7b") in str(caught.value)
+    advised = int(str(caught.value).rpartition("max_tiles=")[2])
+    visual = asked(advised)
+    assert visual is not None
+    assert visual < 400
+    with pytest.raises(PromptError, match=f"max_tiles={advised}$"):
+        asked(96)
+
+
 def test_what_cannot_be_asked(backbone: GeoPixelBackbone) -> None:
     from rsground.contracts import MaskPrompt
 
-    with pytest.raises(PromptError, match="visual"):
-        backbone.generate([Prompt("ship " * 9000, picture())])
+    for view in (picture(), None):
+        with pytest.raises(PromptError, match=r"visual.*use fewer words"):
+            backbone.generate([Prompt("ship " * 9000, view)])
     features = backbone.segmenter.encode(picture().images[0])
     with pytest.raises(ContractError, match="embeddings only"):
         backbone.segmenter.segment(features, [MaskPrompt(box=(0, 0, 4, 4))], (40, 60))

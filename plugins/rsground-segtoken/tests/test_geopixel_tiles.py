@@ -13,9 +13,10 @@ from rsground.regions import map_region, unmap_region
 from rsground.testing import PreprocessorConformance, miniature
 from rsground.testing.samples import blank_view
 from rsground.types import Region, Task, View
-from rsground_segtoken.hd_tiles import Division, HDTiles, divide, global_view, lay_out, tiles_of
+from rsground_segtoken.hd_tiles import MAX_TILES, Division, HDTiles, divide, global_view, lay_out, tiles_of
 
 SIDES = st.integers(1, 3000)
+UNCAPPED = 10**9
 
 
 class TestHDTiles(PreprocessorConformance):
@@ -26,6 +27,11 @@ class TestHDTiles(PreprocessorConformance):
 class TestHDTilesGlobal(PreprocessorConformance):
     preprocessor_name = "hd-tiles"
     preprocessor_options = {"tile": 28, "show": "global", "variant": "training"}  # noqa: RUF012
+
+
+class TestHDTilesTiles(PreprocessorConformance):
+    preprocessor_name = "hd-tiles"
+    preprocessor_options = {"tile": 28, "show": "tiles"}  # noqa: RUF012
 
 
 @pytest.mark.parametrize(
@@ -46,8 +52,58 @@ class TestHDTilesGlobal(PreprocessorConformance):
 def test_published_examples(
     width: int, height: int, variant: str, grid: tuple[int, int], content: tuple[int, int, int, int]
 ) -> None:
-    found = divide((height, width), 9, variant)  # type: ignore[arg-type]
+    found = divide((height, width), 9, variant, max_tiles=UNCAPPED)  # type: ignore[arg-type]
     assert found == Division(grid, content, (grid[0] * 560, grid[1] * 560))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "grid", "content"),
+    [
+        (4000, 4000, (6, 6), (0, 0, 3360, 3360)),  # upstream: 7 x 7, whatever hd_num is
+        (4000, 3000, (5, 6), (0, 0, 3360, 2520)),  # upstream: 6 x 7
+        (3000, 4000, (6, 5), (0, 0, 2520, 3360)),
+        (20000, 20000, (6, 6), (0, 0, 3360, 3360)),
+        (3000, 3000, (5, 5), (0, 0, 2800, 2800)),  # as upstream: more than hd_num, and fits
+    ],
+)
+def test_a_large_image_keeps_the_cap(
+    width: int, height: int, grid: tuple[int, int], content: tuple[int, int, int, int]
+) -> None:
+    found = divide((height, width))
+    assert found == Division(grid, content, (grid[0] * 560, grid[1] * 560))
+    sample = miniature(Task.MASK, size=(400, 400))
+    view = HDTiles(tile=10, max_tiles=7).apply(blank_view(sample), sample)
+    assert view.meta["grid"] == (2, 2)
+    assert HDTiles(tile=10, max_tiles=UNCAPPED).apply(blank_view(sample), sample).meta["grid"] == (40, 40)
+
+
+@given(
+    height=st.integers(1, 30000),
+    width=st.integers(1, 30000),
+    hd_num=st.integers(1, 60),
+    variant=st.sampled_from(["inference", "training"]),
+    most=st.integers(1, 60),
+)
+def test_the_cap_changes_what_breaks_it_and_as_little_as_it_can(
+    height: int, width: int, hd_num: int, variant: str, most: int
+) -> None:
+    free = divide((height, width), hd_num, variant, max_tiles=UNCAPPED)  # type: ignore[arg-type]
+    kept = divide((height, width), hd_num, variant, max_tiles=most)  # type: ignore[arg-type]
+    if free.grid[0] * free.grid[1] <= most:
+        assert kept == free
+        return
+    assert kept.grid[0] * kept.grid[1] <= most
+    longer = max(kept.grid) + 1
+    shorter = -(-int(560 * longer / (max(height, width) / min(height, width))) // 560)
+    assert longer * max(shorter, 1) > most, "one tile more along the longer side is too many"
+
+
+def test_no_more_tiles_than_the_cap_ever_fit() -> None:
+    """Every grid of more tiles alone is over GeoPixel's bound, and a square one under the cap is not."""
+    least = min((rows * columns + 1) * 400 + 1 + (rows + 1) * 20 for rows in range(1, 50) for columns in range(1, 50)
+                if rows * columns > MAX_TILES)  # fmt: skip
+    assert least > 16384
+    assert (6 * 6 + 1) * 400 + 1 + (6 + 1) * 20 <= 16384
 
 
 @given(height=SIDES, width=SIDES, hd_num=st.integers(1, 30), variant=st.sampled_from(["inference", "training"]))
@@ -107,14 +163,14 @@ def test_global_view_is_torch_bicubic(seed: int, height: int, width: int) -> Non
     assert difference.max() <= 0.51  # rounded to whole values
 
 
-@pytest.mark.parametrize("show", ["canvas", "global"])
+@pytest.mark.parametrize("show", ["canvas", "tiles", "global"])
 @pytest.mark.parametrize("size", [(48, 64), (90, 33)])
 def test_the_way_back_maps_content_corners_to_image_corners(show: str, size: tuple[int, int]) -> None:
     sample = miniature(Task.MASK, size=size)
     first = View(blank_view(sample).images, (200, 300), (2.0, 0.0, 10.0, 0.0, 3.0, 20.0))
     found = HDTiles(hd_num=6, variant="training", tile=32, show=show).apply(first, sample)  # type: ignore[arg-type]
     x1, y1, x2, y2 = (float(value) for value in found.meta["content"])
-    if show == "global":
+    if show != "canvas":
         rows, columns = found.meta["grid"]
         x1, x2, y1, y2 = x1 / columns, x2 / columns, y1 / rows, y2 / rows
     corners = map_points([[x1, y1], [x2, y2]], found.to_original)
@@ -130,6 +186,20 @@ def test_boxes_survive_the_way_there_and_back() -> None:
     np.testing.assert_allclose(map_region(unmap_region(box, view), view).hbb, box.hbb, atol=1e-9)
 
 
+def test_what_is_shown() -> None:
+    sample, pair = miniature(Task.MASK, size=(40, 60)), miniature(Task.CHANGE, size=(40, 60))
+    tiles = HDTiles(hd_num=6, tile=20, show="tiles").apply(blank_view(sample), sample)
+    assert tiles.meta["grid"] == (2, 3)
+    assert [image.shape for image in tiles.images] == [(20, 20, 3)] * 7  # the global view is last
+    for number in range(6):
+        np.testing.assert_array_equal(tiles.images[number], tiles.meta["tiles"][number])
+    np.testing.assert_array_equal(tiles.images[-1], tiles.meta["global"])
+    assert len(HDTiles(hd_num=6, tile=20, show="tiles").apply(blank_view(pair), pair).images) == 14
+    canvas = HDTiles(hd_num=6, tile=20).apply(blank_view(pair), pair)
+    assert [image.shape for image in canvas.images] == [(40, 60, 3)] * 2
+    assert HDTiles(hd_num=6, tile=20, show="global").apply(blank_view(sample), sample).size == (20, 20)
+
+
 def test_two_images_get_fewer_tiles() -> None:
     sample = miniature(Task.CHANGE, size=(64, 64))
     one = HDTiles(hd_num=9, tile=32).apply(blank_view(miniature(Task.MASK, size=(64, 64))), sample)
@@ -142,8 +212,9 @@ def test_two_images_get_fewer_tiles() -> None:
     ("options", "message"),
     [
         ({"hd_num": 0}, "at least 1"),
+        ({"max_tiles": 0}, "max_tiles"),
         ({"variant": "test"}, "inference, training"),
-        ({"show": "tiles"}, "canvas, global"),
+        ({"show": "all"}, "canvas, global, tiles"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], message: str) -> None:

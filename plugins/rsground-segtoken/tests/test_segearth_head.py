@@ -1,6 +1,8 @@
 """The SegEarth-R1 head: on any backbone, with the backbone's own maps, and at published sizes through its backbone."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from rsground.regions import hbb_of, mask_of  # noqa: E402
 from rsground.testing import HeadConformance  # noqa: E402
 from rsground.testing.samples import miniature  # noqa: E402
 from rsground.types import Generation, Region, Sample, Task, View  # noqa: E402
-from rsground_segtoken.segearth import PRESETS, SegEarthR1Backbone, SegEarthR1Head, answers, names  # noqa: E402
+from rsground_segtoken.segearth import PRESETS, SegEarthR1Head, answers  # noqa: E402
 from rsground_segtoken.segearth.features import FeatureCache, key_of  # noqa: E402
 
 WIDTH = 12
@@ -312,51 +314,15 @@ def test_a_ring_keeps_its_hole() -> None:
     assert (mask_of(ring, (30, 30)) == (probability > 0.5)).all()
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in the published layout, every part tiny, with a tokenizer of its own."""
-    pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
-    from transformers import PreTrainedTokenizerFast
-
-    from rsground_segtoken.segearth.model import SegEarthR1, phi_config
-    from rsground_segtoken.segearth.packing import prompt_text
-
-    folder = tmp_path_factory.mktemp("published")
-    words = sorted({"the", "storage", "tank", "beside", "road", *" ".join(prompt_text("Referring")).split(), "<unk>"})
-    table = tokenizers.Tokenizer(
-        tokenizers.models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="<unk>")
-    )
-    table.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=table, unk_token="<unk>")
-    tokenizer.add_tokens("[SEG]")
-    tokenizer.save_pretrained(folder)
-    config = {
-        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 32,
-    }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps({"model_type": "llava_phi", **config}))
-    torch.manual_seed(3)
-    shape = SegEarthR1Head(hidden_size=32, **_paper()).config
-    model = SegEarthR1(phi_config(**config), shape.tower, shape.branch, shape.size)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    save_state(names.to_published(model.state_dict()), folder)
-    return folder
-
-
-def _paper() -> dict[str, object]:
-    return {"preset": "paper", **TINY, "size": 128, "pixel_layers": 1}
-
-
-def test_the_published_layout_answers_as_the_whole_model(published: Path) -> None:
+def test_the_published_layout_answers_as_the_whole_model(published: Path, paper: dict[str, object]) -> None:
     """Head and backbone, joined by the registry's way, against the model run in one piece."""
+    from rsground_segtoken.segearth.backbone import SegEarthR1Backbone
     from rsground_segtoken.segearth.checkpoint import load_language
     from rsground_segtoken.segearth.frame import Frame, framed
-    from rsground_segtoken.segearth.model import description_states
+    from rsground_segtoken.segearth.model import description_rows, last_states
     from rsground_segtoken.segearth.packing import pack, turn
 
-    reader = SegEarthR1Head(published, **_paper()).eval()
+    reader = SegEarthR1Head(published, **paper).eval()
     backbone = SegEarthR1Backbone(published, device="cpu", dtype="float32", batch_size=2)
     reader.bind(backbone)
     samples = [replace(miniature("mask", size=(100, 128)), expression=text) for text in ("the tank", "the road beside")]
@@ -369,9 +335,9 @@ def test_the_published_layout_answers_as_the_whole_model(published: Path) -> Non
         frame = Frame.of(view.size, 128)
         with torch.no_grad():
             maps = reader.encoder(framed(view.images[0], frame)[None])
-            made = turn(sample.expression, backbone._encode, backbone._seg)
+            made = turn(sample.expression, backbone._encode, reader.token_ids["[SEG]"])
             packed = pack([made], reader.connector(maps[-1]), language.get_input_embeddings())
-            states = description_states(language, packed)
+            states = description_rows(last_states(language, packed), packed)
             logits = reader.branch.masks(states[0].mean(0)[None], maps[-1], reader.branch.pixels(maps)).logits[-1]
         assert torch.allclose(generation.hidden, states[0], atol=1e-4)
         assert len(generation.hidden) == len(sample.expression.split()) + 1
@@ -380,9 +346,9 @@ def test_the_published_layout_answers_as_the_whole_model(published: Path) -> Non
         assert (mask_of(found[0], sample.size) == expected).all() if found else not expected.any()
 
 
-def test_the_published_layout_assembles(published: Path) -> None:
+def test_the_published_layout_assembles(published: Path, paper: dict[str, object]) -> None:
     description = {
-        "head": {"name": "segearth-r1", "options": _paper()},
+        "head": {"name": "segearth-r1", "options": paper},
         "backbone": {"name": "segearth-r1-phi", "options": {}},
         "preprocess": [], "segmenter": None, "checkpoint": str(published),
     }  # fmt: skip
@@ -397,6 +363,8 @@ def test_the_published_layout_assembles(published: Path) -> None:
 
 
 def test_the_backbone_says_what_it_needs(published: Path) -> None:
+    from rsground_segtoken.segearth.backbone import SegEarthR1Backbone
+
     backbone = SegEarthR1Backbone(published, device="cpu", dtype="float32")
     with pytest.raises(PromptError, match="writes nothing"):
         backbone.generate([Prompt("where?")])
@@ -404,6 +372,11 @@ def test_the_backbone_says_what_it_needs(published: Path) -> None:
         backbone.generate([Prompt("where?", answer="the tank[SEG]")])
     assert backbone.count_tokens("the tank") == 2
     assert backbone.hidden_size == 32
+
+
+def test_the_head_needs_no_transformers() -> None:
+    asked = "import sys, rsground_segtoken.segearth; sys.exit('transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
 
 
 def test_head_serves_regions_only() -> None:

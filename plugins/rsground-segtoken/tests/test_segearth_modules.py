@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from rsground.errors import CheckpointError, ShapeError  # noqa: E402
+from rsground.models.folder import save_state  # noqa: E402
 from rsground_segtoken.segearth import checkpoint, deformable, names  # noqa: E402
 from rsground_segtoken.segearth.branch import BranchConfig, MaskBranch  # noqa: E402
 from rsground_segtoken.segearth.connector import CompressionConnector  # noqa: E402
@@ -100,6 +101,20 @@ def test_a_published_folder_is_checked(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llava"}')
     with pytest.raises(CheckpointError, match="llava_phi"):
         checkpoint.load_published(tmp_path)
+
+
+def test_a_model_goes_into_the_published_layout_and_comes_back(tmp_path: Path) -> None:
+    """Tower and decoders of the published sizes, beside a small language model."""
+    sizes = {"vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1}
+    config = {"model_type": "llava_phi", "num_attention_heads": 4, **sizes}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    language = checkpoint.phi_of(tmp_path, config)
+    torch.manual_seed(0)
+    model = SegEarthR1(language)
+    save_state(names.to_published(model.state_dict(), heads=language.num_attention_heads), tmp_path)
+    back = checkpoint.load_published(tmp_path).state_dict()
+    assert back.keys() == model.state_dict().keys()
+    assert all(torch.equal(back[key], value) for key, value in model.state_dict().items())
 
 
 def test_swin_agrees_with_transformers() -> None:

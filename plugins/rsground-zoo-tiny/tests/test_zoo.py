@@ -10,6 +10,7 @@ import pytest
 
 from rsground import Grounder
 from rsground.datasets.scenes import ScenesDataset
+from rsground.errors import DeviceError
 from rsground.images import read_image
 from rsground.metrics import evaluate
 from rsground.models.asking import Question
@@ -55,6 +56,19 @@ def test_a_system_beats_the_middle_of_the_image(name: str) -> None:
         found = grounder.ground_many(Question(read_image(each.image), each.expression, Task.HBB) for each in samples)
     assert [each.error for each in found] == [None] * len(samples)
     assert _score(samples, found) > 0.15 + _score(samples, [_middle(each) for each in samples])
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_device_chooses_no_other_precision(name: str) -> None:
+    (sample,) = ScenesDataset(split="val", count=1, tasks="mask", per_scene=1)
+    found = []
+    for dtype in (None, "auto"):
+        with Grounder.from_pretrained(f"tiny/{name}", device="cpu", dtype=dtype) as grounder:
+            found.append(grounder.ground(read_image(sample.image), sample.expression, Task.MASK))
+    assert [each.error for each in found] == [None, None]
+    assert found[0].regions == found[1].regions
+    with pytest.raises(DeviceError, match=r"computes in float32 only: .*, got 'bf16'; use dtype='float32' or 'auto'"):
+        Grounder.from_pretrained(f"tiny/{name}", device="cpu", dtype="bf16")
 
 
 def _score(samples: list[Sample], found: list[Prediction]) -> float:

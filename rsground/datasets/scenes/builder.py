@@ -153,11 +153,6 @@ class Builder:
             start, stop = max(start, min(one, two)), min(stop, max(one, two))
         return (start, stop)
 
-    def on_screen(self, u: float, v: float, margin: float = 0.0) -> bool:
-        """Whether the point (u, v) is in the picture, ``margin`` pixels away from its border."""
-        x, y = self._page.locate(u * self.scale, v * self.scale)
-        return margin <= x <= self.size - margin and margin <= y <= self.size - margin
-
     # ---- things -----------------------------------------------------------------------------------------------
     def add(self, shape: Shape, paint: Paint, layer: Layer, **facts: Any) -> None:
         """Keep a thing if it can be seen."""

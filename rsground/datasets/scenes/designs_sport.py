@@ -8,7 +8,6 @@ from rsground.datasets.scenes.sprites import Design, Layer, design, oval, slab
 
 LINE = (228.0, 230.0, 224.0)
 CLAY = (170.0, 112.0, 78.0)
-TURF = (84.0, 124.0, 64.0)
 RGB = tuple[float, float, float]
 
 

@@ -26,6 +26,7 @@ from rsground.models.training.objects import Objects
 from rsground.models.training.processes import everywhere, shares
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
+from rsground.models.training.sources import refused
 
 _BATCH = 32
 
@@ -73,6 +74,7 @@ def cached_facts(
         look: whether a second look is taken, by a model that takes one.
     """
     digest = hashlib.blake2b(json.dumps(dict(data), sort_keys=True).encode(), digest_size=6)
+    digest.update("".join(each.sample for each in refused(book)).encode())
     _add(digest, model.tower)
     first = _kept(cache / f"facts-{digest.hexdigest()}.safetensors", len(book), partial(_first, model, book))
     second = model.look

@@ -1,12 +1,10 @@
-"""What happens beside the steps of a training: validation, chances that survive a resume, an orderly stop."""
+"""What happens beside the steps of a training: validation, chances that survive a resume, rates."""
 
 from __future__ import annotations
 
 import math
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -36,14 +34,25 @@ class Validation(Hook):  # type: ignore[misc]
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Validate where it is due."""
         del batch_idx, data_batch, outputs
-        done = runner.iter + 1
-        if done != runner.max_iters and not (self.every and done % self.every == 0):
-            return
-        if is_main_process():
+        if self._is_due(runner, runner.iter + 1):
+            self._validate(runner, runner.iter + 1)
+
+    def before_train(self, runner: Any) -> None:
+        """Validate what a run that failed at it left."""
+        done, last = runner.iter, runner.message_hub.runtime_info.get("validated")
+        if last is not None and last != done and self._is_due(runner, done):
             self._validate(runner, done)
-        barrier()
+
+    def _is_due(self, runner: Any, done: int) -> bool:
+        return bool(done == runner.max_iters or (done and self.every and done % self.every == 0))
 
     def _validate(self, runner: Any, done: int) -> None:
+        if is_main_process():
+            self._score(runner, done)
+        runner.message_hub.update_info("validated", done)
+        barrier()
+
+    def _score(self, runner: Any, done: int) -> None:
         training = runner.model.training
         runner.model.eval()
         with torch.no_grad():
@@ -71,18 +80,26 @@ class Chances(Hook):  # type: ignore[misc]
     """Keeps torch's generators in the checkpoints, so that dropout goes on as in a run that was never broken off.
 
     Generators are put back before the first step after a resume: on the way there the data is passed over once more.
+
+    Args:
+        accumulate: batches of one update.
+
+    Attributes:
+        again: whether a checkpoint keeps them as they were when the update that is on its way began.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self) -> None:
+    def __init__(self, accumulate: int = 1) -> None:
+        self.accumulate = accumulate
+        self.again = False
         self._kept: dict[str, Any] | None = None
+        self._begun: dict[str, Any] = {}
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Note the generators."""
         del runner
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-        checkpoint["chances"] = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        checkpoint["chances"] = self._begun if self.again else _generators()
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Remember what was noted."""
@@ -90,22 +107,30 @@ class Chances(Hook):  # type: ignore[misc]
         self._kept = checkpoint.get("chances")
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Put the generators back, once."""
-        del runner, batch_idx, data_batch
-        if self._kept is None:
-            return
-        torch.set_rng_state(self._kept["cpu"].cpu())
-        if torch.cuda.is_available() and len(self._kept["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all([state.cpu() for state in self._kept["cuda"]])
-        self._kept = None
+        """Put the generators back, once; remember them where an update begins."""
+        del batch_idx, data_batch
+        if self._kept is not None:
+            torch.set_rng_state(self._kept["cpu"].cpu())
+            if torch.cuda.is_available() and len(self._kept["cuda"]) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all([state.cpu() for state in self._kept["cuda"]])
+            self._kept = None
+        if runner.iter % self.accumulate == 0:
+            self._begun = _generators()
+
+
+def _generators() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
 class Rates(ParamSchedulerHook):  # type: ignore[misc]
-    """Moves the learning rate on after every update, not after every batch of one.
+    """Moves the learning rate on after every update, not after every batch of one, before anything can go wrong.
 
     Args:
         accumulate: batches of one update.
     """
+
+    priority = "VERY_HIGH"
 
     def __init__(self, accumulate: int = 1) -> None:
         self.accumulate = accumulate
@@ -114,63 +139,6 @@ class Rates(ParamSchedulerHook):  # type: ignore[misc]
         """Move it on where an update was made."""
         if (runner.iter + 1) % self.accumulate == 0:
             super().after_train_iter(runner, batch_idx, data_batch, outputs)
-
-
-class Stopping(Hook):  # type: ignore[misc]
-    """At an interrupt (Ctrl-C, or a polite kill) ends the step that runs, saves, and raises :class:`KeyboardInterrupt`.
-
-    A second interrupt does not wait.
-
-    Args:
-        accumulate: batches of one update; a stop comes between updates.
-    """
-
-    priority = "VERY_LOW"
-    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self, accumulate: int = 1) -> None:
-        self.accumulate = accumulate
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def listen(self) -> None:
-        """Take the interrupts; outside the main thread they stay as they are."""
-        try:
-            self._before = {number: signal.signal(number, self._note) for number in self._SIGNALS}
-        except ValueError:
-            self._before = {}
-
-    def leave(self) -> None:
-        """Give the interrupts back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        if self.asked:
-            self.leave()
-            raise KeyboardInterrupt
-        del number
-        self.asked = True
-
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Stop where it was asked for."""
-        del batch_idx, data_batch, outputs
-        done = runner.iter + 1
-        if not self.asked or done % self.accumulate or done == runner.max_iters:
-            return
-        save_now(runner)
-        raise KeyboardInterrupt
-
-
-def save_now(runner: Any) -> None:
-    """Write a checkpoint of the step just done, from which the run goes on."""
-    name = f"iter_{runner.iter + 1}.pth"
-    runner.save_checkpoint(runner.work_dir, name, by_epoch=False)
-    if is_main_process():
-        file = Path(runner.work_dir) / name
-        (Path(runner.work_dir) / "last_checkpoint").write_text(str(file))
 
 
 def plain_module(model: Any) -> nn.Module:

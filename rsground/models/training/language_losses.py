@@ -17,9 +17,10 @@ def pointer_loss(read: Read, packed: Packed) -> Tensor:
     Two parts each: which token it is, the cross-entropy of a softmax over the visual tokens and "none of them" (whose
     score is zero), any token that is meant being right; and for each token whether it is, the binary cross-entropy
     summed over the tokens, at a tenth for the pointer and three tenths for the judge, on whom sets of objects rest.
-    Lessons whose targets no visual token shows teach nothing here.
+    Lessons whose targets no visual token shows teach nothing here, nor do those asked without the image.
     """
     taught = packed.meant.any(1) | torch.tensor([not lesson.targets for lesson in packed.lessons])
+    taught &= packed.sees
     meant = packed.meant[taught]
     first, settled = read.verdict.first[taught, 0], read.verdict.settled[taught, 0]
     loss = _pointing(first, meant, 0.1)
@@ -123,9 +124,9 @@ def _next(packed: Packed, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def pointer_accuracy(read: Read, packed: Packed) -> Tensor:
-    """Share of lessons in which exactly the right visual tokens score above one half."""
-    share: Tensor = ((read.verdict.settled[:, 0] > 0) == packed.meant).all(1).float().mean()
-    return share
+    """Share of lessons about the image in which exactly the right visual tokens score above one half; 1 without any."""
+    right = ((read.verdict.settled[:, 0] > 0) == packed.meant).all(1)[packed.sees]
+    return right.float().mean() if len(right) else torch.ones(())
 
 
 def starts_accuracy(read: Read, packed: Packed) -> Tensor:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rsground.contracts import Head, Prompt, TokenHead
+from rsground.contracts import Head, Prompt, TokenHead, Training
 from rsground.models.training.as_told import AsTold
 from rsground.models.training.packing import Lesson
+from rsground.models.training.pair_kinds import drawn
 from rsground.models.training.refer_book import ReferBook
 from rsground.models.training.scene_cache import SceneCache
 from rsground.models.training.steps import Steps
@@ -63,6 +64,12 @@ class Speller:
         followed = tuple(ends) if len(answers) == len(targets) and apart and sorted(ends) == ends else ()
         return Lesson(self.question(prompt.text), whole, tuple(targets), followed, prompt.answer is not None, sample)
 
+    def of_pair(self, pair: Training, targets: Sequence[int], sample: Sample) -> Lesson:
+        """A further pair of a head's; one that is asked without the image points at nothing."""
+        question = (*self.answer(pair.prompt), self.mark)  # of this sample alone, and not remembered
+        meant = tuple(targets) if pair.use_image else ()
+        return Lesson(question, self.answer(pair.answer), meant, sample=sample, blind=not pair.use_image)
+
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens two answers begin with alike."""
@@ -82,6 +89,8 @@ class Chances:
         write: whether answers are taught; otherwise only pointing.
         related: how much likelier a question that starts from something is drawn than one that does not.
         favoured: how much likelier one is drawn whose expression contains a word, by word.
+        pairs: kinds of a text head's own pairs and how often each is drawn, see :mod:`.pair_kinds`; empty for the plain
+            pair alone.
     """
 
     each: int = 12
@@ -90,11 +99,13 @@ class Chances:
     write: bool = True
     related: float = 1.0
     favoured: Mapping[str, float] = field(default_factory=dict)
+    pairs: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Mapping[str, Any], each: int, *, write: bool) -> Chances:
         """As a recipe's options say; ``each`` where they are silent."""
-        said = {name: options[name] for name in ("longest", "room", "related", "favoured") if name in options}
+        names = ("longest", "room", "related", "favoured", "pairs")
+        said = {name: options[name] for name in names if name in options}
         return cls(each=int(options.get("each", each)), write=write, **said)
 
 
@@ -162,6 +173,10 @@ class SceneLessons:
             return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample, head=number)
         regions = sample.targets or ()
         reads = isinstance(head, TokenHead)  # which says itself where its targets are
+        if self.chances.pairs and not reads and prompt.answer is None:
+            pair = drawn(list(head.training_pairs(sample, view, self.rng)), self.chances.pairs, self.rng)
+            if pair is not None and pair.kind != "base":
+                return replace(self.speller.of_pair(pair, targets, sample), head=number)
         followed = not reads and 0 < len(regions) <= _FOLLOWED
         told = [regions[:count] for count in range(1, len(regions))] if followed else []
         answers = [head.target(replace(sample, targets=each), view) for each in (*told, regions)]

@@ -1,6 +1,7 @@
 """Several questions behind one image in one sequence, so that the image is paid for once.
 
-``[visual tokens][question, answer][question, answer]...``: every question sees the image and itself, never another.
+``[visual tokens][question, answer][question, answer]...``: every question sees the image and itself, never another. A
+question of words alone sees itself only.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Lesson:
         sample: what it came from, for heads that read states.
         head: number of the head that asks, among those trained together.
         steps: see :mod:`rsground.models.training.steps`, None where nobody tells.
+        blind: whether it is asked without the image; then it has no targets, and its steps are not told.
     """
 
     prompt: tuple[int, ...]
@@ -48,6 +50,7 @@ class Lesson:
     sample: Sample | None = None
     head: int = 0
     steps: Steps | None = None
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Packed:
         meant: ``(N, V)`` whether a visual token shows what is meant.
         steps: ``(N, 3, 2, V)`` whether it shows what the first three steps choose among, and what they choose.
         known: ``(N, 3)`` bool, whether that is known and the tokens show it; "from nothing" is.
+        sees: ``(N,)`` bool, whether the lesson is asked about the image.
         lessons: the N lessons.
     """
 
@@ -80,6 +84,7 @@ class Packed:
     meant: Tensor
     steps: Tensor
     known: Tensor
+    sees: Tensor
     lessons: tuple[Lesson, ...]
 
 
@@ -117,7 +122,7 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
                 written[row, mark + complete : stop] |= shown[row] == target
             asks.append((row, mark))
             meant.append(_shows(shown[row], lesson.targets))
-            steps.append(_steps(shown[row], lesson.steps))
+            steps.append(_steps(shown[row], None if lesson.blind else lesson.steps))
             at = stop
     return Packed(
         torch.from_numpy(ids),
@@ -133,6 +138,7 @@ def pack(images: Sequence[Sequence[Lesson]], shown: Sequence[Tensor], visual_tok
         if steps
         else torch.zeros(0, STEPS, 2, visual_tokens, dtype=torch.bool),
         torch.stack([each for _, each in steps]) if steps else torch.zeros(0, STEPS, dtype=torch.bool),
+        torch.tensor([not lesson.blind for lessons in images for lesson in lessons], dtype=torch.bool),
         tuple(lesson for lessons in images for lesson in lessons),
     )
 
@@ -189,15 +195,17 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     words = model.get_input_embeddings()(packed.ids)
     rows, columns = packed.asks.unbind(1)
     number = packed.segment.clamp(min=0)
+    sees = packed.sees[number]
     if model.cursor is not None and len(packed.asks):
         answering = (packed.segment >= 0) & (torch.arange(packed.ids.shape[1]) > columns[number])
         cursors = model.cursor.follow(packed.ids, answering)
         words = words + model.cursor(cursors, found.numbers, packed.meant[number])
     visual = tokens.shape[1]
-    places = torch.cat([torch.full_like(packed.ids[:, :1], visual - 1).expand(-1, visual), packed.place + visual], 1)
+    first = torch.full_like(packed.ids[:, :1], visual - 1).expand(-1, visual)
+    places = torch.cat([first, packed.place + visual * sees], 1)
     output = model.language_model.model(
         inputs_embeds=torch.cat([tokens, words], 1),
-        attention_mask=_mask(packed, visual, words.dtype),
+        attention_mask=_mask(packed, sees, visual, words.dtype),
         position_ids=places,
         use_cache=False,
     )
@@ -207,15 +215,16 @@ def run_packed(model: TowerLM, found: Facts, packed: Packed) -> Read:
     plain = states[:, visual:]
     verdict = model.settle(plain[rows, columns], memory, found.clear, rows)
     scores = model.scores(plain, memory, verdict.settled[number, 0], packed.written)
+    scores = scores.masked_fill(~sees[..., None], -torch.inf)
     return Read(memory, plain, verdict, scores, *model.recall(plain, scores, memory))
 
 
-def _mask(packed: Packed, visual: int, dtype: torch.dtype) -> Tensor:
+def _mask(packed: Packed, sees: Tensor, visual: int, dtype: torch.dtype) -> Tensor:
     length = packed.ids.shape[1]
     same = packed.segment[:, :, None] == packed.segment[:, None, :]
     words = same & torch.ones(length, length, dtype=torch.bool).tril()
     rows = len(packed.ids)
-    lower = torch.cat([torch.ones(rows, length, visual, dtype=torch.bool), words], 2)
+    lower = torch.cat([sees[..., None].expand(rows, length, visual), words], 2)
     upper = torch.cat(
         [torch.ones(rows, visual, visual, dtype=torch.bool), torch.zeros(rows, visual, length, dtype=torch.bool)], 2
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsground.errors import SuiteError
-from rsground.models.training.engine import PRECISIONS, Schedule
+from rsground.models.training.schedule import PRECISIONS, Schedule
 
 STAGES = ("dense", "look", "refer", "answer", "system")
 _TABLES = {"data", "model", "schedule", "head", "segmenter", "options"}
@@ -88,14 +88,25 @@ def _recipe(said: dict[str, Any], file: Path) -> Recipe:
 
 
 def _schedule(said: dict[str, Any], file: Path) -> Schedule:
-    known = {each.name for each in fields(Schedule)}
+    known = {each.name: each.type for each in fields(Schedule)}
     for name, value in said.items():
         if name not in known:
             raise SuiteError(f"recipe {file.name}: schedule has {', '.join(sorted(known))}, not {name!r}")
-        if name != "precision" and (not isinstance(value, int | float) or isinstance(value, bool) or value < 0):
-            raise SuiteError(f"recipe {file.name}: schedule.{name} must be a number from 0 on, got {value!r}")
-    if "steps" not in said or said["steps"] < 1:
-        raise SuiteError(f"recipe {file.name}: schedule.steps must say how many steps, at least 1")
+        whole = known[name] == "int"
+        if name != "precision" and (
+            not isinstance(value, int if whole else int | float) or isinstance(value, bool) or value < 0
+        ):
+            raise SuiteError(
+                f"recipe {file.name}: schedule.{name} must be a {'whole ' * whole}number from 0 on, got {value!r}"
+            )
+    for name in ("steps", "batch", "images", "accumulate"):
+        if said.get(name, int(name != "steps")) < 1:
+            raise SuiteError(f"recipe {file.name}: schedule.{name} must say how many, at least 1")
+    if "batch" in said and "images" in said:
+        raise SuiteError(
+            f"recipe {file.name}: schedule says batch and images; say one of them: images are those of a step, of all "
+            "processes together, batch is what one process has at once"
+        )
     if said.get("precision", "float32") not in PRECISIONS:
         raise SuiteError(f"recipe {file.name}: schedule.precision must be one of {', '.join(PRECISIONS)}")
     return Schedule(**said)

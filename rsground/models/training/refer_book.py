@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsground.datasets.fields import RecordError
-from rsground.errors import DataError
+from rsground.errors import DataError, ImageError
 from rsground.geometry import mask_to_rle
 from rsground.images import read_image
 from rsground.models.tower_lm.config import CATEGORIES
 from rsground.models.training.objects import Objects
+from rsground.models.training.refusal import Refusal
 from rsground.models.training.steps import Steps
 from rsground.models.training.turned_book import Photo, turned_photo
+from rsground.pipeline import describe
 from rsground.regions import hbb_of, mask_of, quad_of
 from rsground.registry import load_dataset
 from rsground.types import ImageRef, Quad, Region, Sample, Size, Task, View
@@ -35,6 +38,7 @@ class ReferBook:
         questions: per image, samples in the frame of the original one, or of the resized one where it is turned.
         meant: per image and sample, numbers of the instances meant.
         steps: per image and sample, see :mod:`rsground.models.training.steps`; None for what people wrote.
+        refused: images that cannot be read.
     """
 
     images: NDArray[np.uint8]
@@ -42,6 +46,7 @@ class ReferBook:
     questions: list[list[Sample]]
     meant: list[list[tuple[int, ...]]]
     steps: list[list[Steps | None]]
+    refused: tuple[Refusal, ...] = ()
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -82,13 +87,19 @@ def refer_book(
 
     Raises:
         LayoutError: the files are not there.
-        DataError: the split holds nothing.
+        DataError: the split holds nothing, or most of its images cannot be read; the others are passed over.
     """
     images, objects, questions, meant = [], [], [], []
     steps: list[list[Steps | None]] = []
+    refused: list[Refusal] = []
     rng = np.random.default_rng(seed)
-    for samples, own in photographs(root, split, refs):
-        images.append(_resized(samples[0].image, size))
+    found = photographs(root, split, refs)
+    for samples, own in found:
+        try:
+            images.append(_resized(samples[0].image, size))
+        except ImageError as error:
+            refused.append(_refusal(error, samples[0].image.uri, refused, len(found)))
+            continue
         objects.append(_objects(own, samples[0].size, size))
         numbers = {region.rle: number for number, (region, _) in enumerate(own)}
         questions.append(samples)
@@ -104,7 +115,13 @@ def refer_book(
                 questions.append(told.samples)
                 meant.append(told.meant)
                 steps.append(list(told.steps))
-    return ReferBook(np.stack(images), objects, questions, meant, steps)
+    return ReferBook(np.stack(images), objects, questions, meant, steps, tuple(refused))
+
+
+def _refusal(error: ImageError, uri: str, before: Sequence[Refusal], images: int) -> Refusal:
+    if 2 * (len(before) + 1) > images:
+        raise DataError(f"most of the {images} images cannot be read, such as {uri}: {error}") from error
+    return Refusal(uri, describe(error))
 
 
 def photographs(

@@ -13,13 +13,17 @@ import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from rsground.contracts import Backbone, Head, Preprocessor, Prompt, Training
+from rsground.contracts import Backbone, Head, Preprocessor, Prompt, TokenHead, Training
 from rsground.errors import SuiteError
-from rsground.pipeline import Images
+from rsground.models.training.pair_kinds import drawn
+from rsground.models.training.refusal import Refusal
+from rsground.pipeline import Images, without_answer
 from rsground.regions import map_region
 from rsground.registry import load_dataset, registry, target_of
 from rsground.types import Sample, Task, View
 
+REPLY = "reply"
+"""The option of a prompt that holds what :meth:`rsground.contracts.TokenHead.reply` says."""
 _KEYS = {"kind", "name", "root", "split", "options", "tasks", "limit", "pairs", "val"}
 
 
@@ -34,6 +38,8 @@ class Pair:
         sample: what it came from; where ``reads``, its targets are those the answer tells of.
         view: what is shown, or would be.
         kind: as :attr:`rsground.contracts.Training.kind`.
+        encoded: the prompt as the backbone takes it, None where nobody has encoded it yet.
+        instead_of: samples that were passed over at its place.
     """
 
     prompt: Prompt
@@ -42,6 +48,8 @@ class Pair:
     sample: Sample
     view: View
     kind: str = "base"
+    encoded: Any = None
+    instead_of: tuple[Refusal, ...] = ()
 
 
 def read_samples(table: Mapping[str, Any], base: Path, where: str = "data") -> list[Sample]:
@@ -102,7 +110,8 @@ class PairStream(TorchDataset[Pair]):
         head: makes the pairs.
         backbone: for preprocessors that ask it.
         steps: preprocessors, in order.
-        kinds: kinds of pairs and how often each is drawn, relative to the others; empty for the plain pair alone.
+        kinds: kinds of pairs and how often each is drawn, relative to the others; None for all that the head makes,
+            alike. A sample that gives none of them is asked plainly.
         seed: of order and chances.
     """
 
@@ -116,17 +125,21 @@ class PairStream(TorchDataset[Pair]):
         seed: int = 0,
     ) -> None:
         self.samples, self.head, self.backbone, self.steps = list(samples), head, backbone, list(steps)
-        self.kinds, self.seed, self.images = dict(kinds or {}), seed, Images()
+        self.kinds, self.seed, self.images = None if kinds is None else dict(kinds), seed, Images()
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, place: int) -> Pair:
+        return self.pair(self.sample(place), np.random.default_rng((self.seed, 2, place)))
+
+    def sample(self, place: int) -> Sample:
+        """The sample that is shown there."""
         epoch, within = divmod(place, len(self.samples))
         if self._order[0] != epoch:
             self._order = epoch, np.random.default_rng((self.seed, 1, epoch)).permutation(len(self.samples)).tolist()
-        return self.pair(self.samples[self._order[1][within]], np.random.default_rng((self.seed, 2, place)))
+        return self.samples[self._order[1][within]]
 
     def stream(self, rank: int, world: int) -> Places:
         """Which places this process takes, in order."""
@@ -135,28 +148,24 @@ class PairStream(TorchDataset[Pair]):
     def pair(self, sample: Sample, rng: np.random.Generator) -> Pair:
         """One of the sample's pairs, by chance."""
         view = self.view(sample)
-        asked = self.head.prompt(replace(sample, targets=None, answer=None), view)
+        asked = self.head.prompt(without_answer(sample), view)
         if asked.answer is not None:
-            return Pair(asked, True, True, sample, view)
-        offered = list(self.head.training_pairs(sample, view, rng)) if self.kinds else []
-        chances = np.array([self.kinds.get(each.kind, 0.0) / _many(offered, each.kind) for each in offered])
-        if not chances.sum() > 0:
+            reply = self.head.reply(sample) if isinstance(self.head, TokenHead) else None
+            options = asked.options if reply is None else {**asked.options, REPLY: reply}
+            return Pair(replace(asked, options=options), True, True, sample, view)
+        offered = list(self.head.training_pairs(sample, view, rng))
+        chosen = drawn(offered, self.kinds, rng) or drawn(offered, {"base": 1.0}, rng)
+        if chosen is None:
             return Pair(replace(asked, answer=self.head.target(sample, view)), False, True, sample, view)
-        chosen = offered[int(rng.choice(len(offered), p=chances / chances.sum()))]
         return _pair(chosen, asked, sample, view)
 
     def view(self, sample: Sample) -> View:
         """What the model sees of a sample."""
         pixels = tuple(self.images.read(ref) for ref in sample.images)
         view = View(pixels, sample.size, meta={"uri": sample.images[-1].uri})
-        blind = replace(sample, targets=None, answer=None)
         for step in self.steps:
-            view = step.apply(view, blind, self.backbone)
+            view = step.apply(view, without_answer(sample), self.backbone)
         return view
-
-
-def _many(offered: Sequence[Training], kind: str) -> int:
-    return sum(each.kind == kind for each in offered)
 
 
 def _pair(chosen: Training, asked: Prompt, sample: Sample, view: View) -> Pair:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rsground.errors import SuiteError
 from rsground.models.training.processes import main_first
 from rsground.models.training.refer_book import ReferBook, refer_book
+from rsground.models.training.refusal import Refusal
 from rsground.models.training.scene_cache import SceneCache, scene_cache
 
 _SCENES = {"count", "first", "seed", "size", "workers"}
@@ -34,6 +35,11 @@ def picture_book(data: Mapping[str, Any], cache: Path) -> SceneCache | ReferBook
     identity = json.dumps({key: value for key, value in wanted.items() if key != "workers"}, sort_keys=True)
     name = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
     return main_first(lambda: scene_cache(cache / f"scenes-{name}", **wanted))
+
+
+def refused(book: SceneCache | ReferBook) -> Sequence[Refusal]:
+    """The images that cannot be read; drawn ones always can."""
+    return book.refused if isinstance(book, ReferBook) else ()
 
 
 def unseen(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,18 @@ from rsground.models.training.language import LanguageModel, PackLessons
 from rsground.models.training.language_losses import SoftNumbers
 from rsground.models.training.language_setup import gone_on_with, heads_of, save_model
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.pair_kinds import kinds_offered, weighed
+from rsground.models.training.parts import part
+from rsground.models.training.passing import PassedOver
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
-from rsground.models.training.sources import picture_book
-from rsground.registry import load
-from rsground.types import View
+from rsground.models.training.refer_book import ReferBook
+from rsground.models.training.scene_cache import SceneCache
+from rsground.models.training.sources import picture_book, refused
+from rsground.types import Task, View
+
+_LOOKED_AT = 64
+"""Most scenes that are looked at for the kinds of pairs that heads make of them."""
 
 
 @dataclass(eq=False)
@@ -73,6 +80,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         if weights.is_file() and isinstance(head, torch.nn.Module):  # the systems that are gone on with
             load_state(head, weights)
     book = picture_book(recipe.data, cache)
+    kinds = _kinds(recipe, asked, book)
     facts = cached_facts(model, book, recipe.data, cache)
     told = AsTold(facts.facts, facts.shows) if recipe.options.get("as_told", False) else None
     chances = Chances.of(recipe.options, each=12, write=True)
@@ -84,28 +92,63 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         PackLessons(facts, tokenizer.eos_token_id),
         recipe.schedule,
         work,
+        hooks=[PassedOver(work, refused(book))],
         seed=recipe.seed,
     )
     out = work / "out"
     places = [out if len(said) == 1 else out / each["name"] for each in said]
 
     def write() -> None:
-        for each, (head, _), place in zip(said, asked, places, strict=True):
-            export(recipe, each, head, model, tokenizer, place)
+        for each, (head, _), place, often in zip(said, asked, places, kinds, strict=True):
+            export(recipe, each, head, model, tokenizer, place, often, passed_over=len(refused(book)))
 
     main_only(write)
     return out
 
 
+def _kinds(
+    recipe: Recipe, heads: Sequence[tuple[Head, Sequence[Task]]], book: SceneCache | ReferBook
+) -> list[Mapping[str, float] | None]:
+    """For each head, how often each kind of pair that it makes is drawn; None where the recipe does not say.
+
+    Raises:
+        SuiteError: no head makes pairs of such a kind, or the images are photographs.
+    """
+    said = recipe.options.get("pairs")
+    if said is None:
+        return [None] * len(heads)
+    if isinstance(book, ReferBook):
+        raise SuiteError(
+            'options.pairs is for drawn scenes (data.kind = "scenes"): a photograph\'s instances have masks here '
+            "whether they were annotated or not, and pairs would teach what nobody said; use stage 'system'"
+        )
+    looked_at = range(0, len(book), -(-len(book) // _LOOKED_AT))
+    offered = [
+        kinds_offered(head, [sample for at in looked_at for task in tasks for sample in book.samples(at, task)[:1]])
+        for head, tasks in heads
+    ]
+    kinds = weighed(said, frozenset().union(*offered), "options.pairs")
+    return [{kind: often for kind, often in kinds.items() if kind in makes} for makes in offered]
+
+
 def _assemble(head: Head, segmenter: Mapping[str, Any] | None, trainee: Trainee) -> None:
     if segmenter is not None:
-        head.segmenter = load("segmenter", segmenter["name"], **segmenter.get("options", {}))
+        head.segmenter = part("segmenter", segmenter["name"], segmenter.get("options", {}))
     if hasattr(head, "bind"):
         head.bind(trainee)
 
 
-def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, tokenizer: Any, out: Path) -> Path:
-    """Write one system's folder: backbone, head, segmenter, card."""
+def export(
+    recipe: Recipe,
+    said: Mapping[str, Any],
+    head: Head,
+    model: Any,
+    tokenizer: Any,
+    out: Path,
+    kinds: Mapping[str, float] | None = None,
+    passed_over: int = 0,
+) -> Path:
+    """Write one system's folder: backbone, head, segmenter, card; ``kinds`` of pairs are told where some were asked."""
     save_model(model.to(torch.float16), tokenizer, out / "backbone")
     model.float()
     if isinstance(head, torch.nn.Module) and head.state_dict():
@@ -119,9 +162,11 @@ def export(recipe: Recipe, said: Mapping[str, Any], head: Head, model: Any, toke
         "seed": recipe.seed,
         "data": dict(recipe.data),
         "steps": recipe.schedule.steps,
-        "images a step": recipe.schedule.batch * get_world_size(),
+        "images a step": recipe.schedule.step_images(get_world_size()),
         "questions an image": int(recipe.options.get("each", 12)),
         "heads trained together": max(len(recipe.options.get("heads", ())), 1),
+        "images passed over": passed_over,
+        **({} if kinds is None else {"pairs": dict(kinds)}),
     }
     card = Card(
         name=str(said.get("system", f"tiny/{said['name']}")),

@@ -12,9 +12,10 @@ from rsground.models.tower_lm.tower import Tower
 from rsground.models.training.dense import DenseModel, TurnedImages, collate
 from rsground.models.training.engine import train
 from rsground.models.training.language_setup import model_folder
+from rsground.models.training.passing import PassedOver
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
-from rsground.models.training.sources import picture_book
+from rsground.models.training.sources import picture_book, refused
 
 _TOWER = "tower."
 
@@ -46,6 +47,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         collate,
         recipe.schedule,
         work,
+        hooks=[PassedOver(work, refused(book))],
         seed=recipe.seed,
     )
     out = work / "out"

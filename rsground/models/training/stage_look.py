@@ -14,10 +14,11 @@ from rsground.errors import SuiteError
 from rsground.models.training.engine import train
 from rsground.models.training.fact_cache import cached_facts
 from rsground.models.training.language_setup import begin, gone_on_with, heads_of, holds_model, save_gone_on_with
+from rsground.models.training.passing import PassedOver
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.second_look import LookModel, PackLooks
-from rsground.models.training.sources import picture_book
+from rsground.models.training.sources import picture_book, refused
 
 
 def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
@@ -41,6 +42,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         PackLooks(facts, book.images, book.objects),
         recipe.schedule,
         work,
+        hooks=[PassedOver(work, refused(book))],
         seed=recipe.seed,
     )
     main_only(lambda: save_gone_on_with(model, tokenizer, init, work / "out"))

@@ -17,9 +17,10 @@ from rsground.models.training.language_setup import (
     save_gone_on_with,
 )
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
+from rsground.models.training.passing import PassedOver
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
-from rsground.models.training.sources import picture_book, unseen
+from rsground.models.training.sources import picture_book, refused, unseen
 
 
 def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
@@ -45,6 +46,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
         recipe.schedule,
         work,
         check=checker(language, SceneLessons(other, heads, speller, chances, 1), makers[1]),
+        hooks=[PassedOver(work, refused(book))],
         seed=recipe.seed,
     )
     main_only(lambda: save_gone_on_with(model, tokenizer, init, work / "out"))

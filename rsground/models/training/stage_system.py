@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,24 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.logging import print_log
 
 from rsground.assembly import locate
 from rsground.contracts import Head, Preprocessor
 from rsground.errors import SuiteError
-from rsground.models.backbone import TransformersBackbone
 from rsground.models.card import Card, PartCard
 from rsground.models.grounder import Grounder
 from rsground.models.loading import hub_folder
+from rsground.models.teachable import TeachableBackbone
 from rsground.models.training.engine import train
 from rsground.models.training.hooks import BEST
+from rsground.models.training.pair_kinds import kinds_offered, weighed
+from rsground.models.training.parts import parameters_of, part
+from rsground.models.training.passing import GoodPairs, PassedOver, passed_over
+from rsground.models.training.processes import own_device
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.sample_stream import PairStream, found_path, read_samples, together
 from rsground.models.training.scoring import Scoring
 from rsground.models.training.system_model import SystemModel, Trained
-from rsground.models.training.ways import ways
 from rsground.pipeline import Pipeline
-from rsground.registry import load, registry, target_of
+from rsground.registry import load, registry
 
 _HEAD, _MODEL = {"name", "options"}, {"checkpoint", "options", "backbone"}
 _OPTIONS = {"system", "licence", "preprocess"}
@@ -41,7 +46,7 @@ class Assembled:
         dtype: what the backbone's weights are stored in.
     """
 
-    backbone: TransformersBackbone
+    backbone: TeachableBackbone
     head: Head
     steps: tuple[Preprocessor, ...]
     dtype: torch.dtype
@@ -61,16 +66,21 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
     parts = assembled(recipe, init, base, lora=what.lora)
     model = SystemModel(parts.backbone, parts.head, what)
     pipeline = Pipeline(parts.head, parts.backbone, parts.steps, seed=recipe.seed)
-    stream = PairStream(samples, parts.head, parts.backbone, parts.steps, recipe.data.get("pairs"), recipe.seed)
+    kinds = weighed(recipe.data.get("pairs"), kinds_offered(parts.head, samples, recipe.seed), "data.pairs")
+    stream = PairStream(samples, parts.head, parts.backbone, parts.steps, kinds, recipe.seed)
     check = None if scoring is None else lambda: scoring.scores(pipeline, recipe.schedule.precision)
-    train(model, stream, together, recipe.schedule, work, check=check, seed=recipe.seed)
-    scores = _take_best(model, work) if scoring is not None else {}
+    good, hooks = GoodPairs(stream, parts.backbone), [PassedOver(work)]
+    train(model, good, together, recipe.schedule, work, check=check, hooks=hooks, seed=recipe.seed)
+    weights, scores = _take_best(model, work, recipe) if scoring is not None else ("of the last step", {})
     out = work / "out"
     if is_main_process():
         parts.backbone.model.to(parts.dtype)
         model.eval()
-        card = _card(recipe, parts, {scoring.name: scores} if scoring is not None else {}, time.monotonic() - began)
-        Grounder(pipeline, card).save_pretrained(out, overwrite=True)
+        scored = {scoring.name: scores} if scoring is not None else {}
+        card = _card(recipe, parts, kinds, scored, time.monotonic() - began)
+        told = {"images a step": recipe.schedule.step_images(get_world_size()), "weights": weights}
+        told["samples passed over"] = len(passed_over(work))
+        Grounder(pipeline, replace(card, training={**card.training, **told})).save_pretrained(out, overwrite=True)
     barrier()
     return out
 
@@ -102,10 +112,13 @@ def assembled(recipe: Recipe, init: Path | None, base: Path, lora: Mapping[str, 
         )
     backbone = load(
         "backbone", recipe.model.get("backbone", "transformers"), checkpoint=str(hub_folder(folder)),
-        **{"device": ways().device, **options},
+        **{"device": str(own_device()), **options},
     )  # fmt: skip
-    if not isinstance(backbone, TransformersBackbone):
-        raise SuiteError(f"stage 'system' trains backbones made on 'transformers', not {type(backbone).__name__}")
+    if not isinstance(backbone, TeachableBackbone):
+        raise SuiteError(
+            f"stage 'system' trains backbones that can be taught (rsground.models.teachable), such as 'transformers'; "
+            f"{type(backbone).__name__} answers only"
+        )
     head: Head = _part("head", recipe.head, folder if (folder / "head").is_dir() else None, base)
     if recipe.segmenter:
         head.segmenter = _part("segmenter", recipe.segmenter, folder if (folder / "segmenter").is_dir() else None, base)
@@ -116,25 +129,23 @@ def assembled(recipe: Recipe, init: Path | None, base: Path, lora: Mapping[str, 
     if lora is not None:
         backbone.add_lora(**lora)
     steps = tuple(_part("preprocessor", each, None, base) for each in recipe.options.get("preprocess", ()))
+    for step in steps:
+        if hasattr(step, "listen"):  # as in a system that answers: asked about the image in the head's own words
+            step.listen(head)
     return Assembled(backbone, head, steps, dtype)
 
 
 def _part(kind: str, said: Mapping[str, Any], folder: Path | None, base: Path) -> Any:
-    """A registered part; one that takes a checkpoint is given ``folder``, unless the recipe names its own."""
+    """A registered part, on this process's device; one that takes a checkpoint is given ``folder``, unless the recipe
+    names its own."""
     if "name" not in said or set(said) - _HEAD:
         raise SuiteError(f"{kind} of stage 'system' has name and options, got {dict(said)!r}")
     options = dict(said.get("options", {}))
     if "checkpoint" in options:
         options["checkpoint"] = str(locate(found_path(options["checkpoint"], base)))
-    elif folder is not None and "checkpoint" in _parameters(kind, said["name"]):
+    elif folder is not None and "checkpoint" in parameters_of(kind, said["name"]):
         options["checkpoint"] = str(folder)
-    return load(kind, said["name"], **options)
-
-
-def _parameters(kind: str, name: str) -> list[str]:
-    import inspect
-
-    return list(inspect.signature(target_of(registry().find(kind, name))).parameters)
+    return part(kind, said["name"], options)
 
 
 def _check(recipe: Recipe) -> None:
@@ -143,8 +154,6 @@ def _check(recipe: Recipe) -> None:
     for key in recipe.options:
         if key not in _OPTIONS:
             raise SuiteError(f"options of stage 'system' are {', '.join(sorted(_OPTIONS))}; got {key!r}")
-    if not isinstance(recipe.data.get("pairs", {}), Mapping):
-        raise SuiteError("data.pairs says how often each kind of pair is drawn: pairs = { base = 1, pal = 1 }")
 
 
 def _scoring(recipe: Recipe, base: Path) -> Scoring | None:
@@ -160,14 +169,21 @@ def _scoring(recipe: Recipe, base: Path) -> Scoring | None:
     return Scoring(load("metric", said["metric"], **said.get("metric_options", {})), samples, name)
 
 
-def _take_best(model: SystemModel, work: Path) -> dict[str, float]:
-    """The weights that validated best, and their scores."""
+def _take_best(model: SystemModel, work: Path, recipe: Recipe) -> tuple[str, dict[str, float]]:
+    """The weights that validated best: which they are, and their scores. The last ones where no score was a number."""
+    if not (work / BEST).is_file():
+        told = "of the last step: no validation score was a number"
+        print_log(f"the weights are those {told}", logger="current", level=logging.WARNING)
+        return told, {}
     kept = torch.load(work / BEST, map_location="cpu", weights_only=True)
     model.load_state_dict(kept["state_dict"], strict=False)
-    return {name: round(float(score), 6) for name, score in kept["scores"].items()}
+    scores = {name: round(float(score), 6) for name, score in kept["scores"].items()}
+    return f"of step {kept['step'] // recipe.schedule.accumulate}, which validated best", scores
 
 
-def _card(recipe: Recipe, parts: Assembled, scores: Mapping[str, Any], seconds: float) -> Card:
+def _card(
+    recipe: Recipe, parts: Assembled, kinds: Mapping[str, float], scores: Mapping[str, Any], seconds: float
+) -> Card:
     def of(kind: str, said: Mapping[str, Any]) -> PartCard:
         options = {key: value for key, value in said.get("options", {}).items() if key not in ("checkpoint", "device")}
         return PartCard(said["name"], options, registry().offers(kind)[said["name"]].distribution)
@@ -185,6 +201,7 @@ def _card(recipe: Recipe, parts: Assembled, scores: Mapping[str, Any], seconds: 
             "recipe": "" if recipe.path is None else recipe.path.name,
             "seed": recipe.seed,
             "data": {key: recipe.data[key] for key in ("name", "split", "tasks", "limit") if key in recipe.data},
+            "pairs": kinds,
             "steps": recipe.schedule.steps,
             "seconds": round(seconds),
             "device": str(parts.backbone.device),

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from rsground.contracts import Head, TokenHead
 from rsground.errors import ContractError, SuiteError
-from rsground.models.backbone import TransformersBackbone
+from rsground.models.teachable import TeachableBackbone
 from rsground.models.teaching import Taught
 from rsground.models.tokens import rows_read
-from rsground.models.training.sample_stream import Pair
+from rsground.models.training.sample_stream import REPLY, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Trained:
     """What of a system is trained.
 
     Attributes:
-        lora: options of :meth:`TransformersBackbone.add_lora`; None trains the backbone's own weights.
+        lora: options of :meth:`.TeachableBackbone.add_lora`; None trains the backbone's own weights.
         freeze: patterns of names (``backbone.*vision_tower*``) that stay as they are.
         train: patterns of names that are trained although something else froze them.
         text_weight: of the loss on what is written.
@@ -73,7 +73,7 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         SuiteError: nothing is left to train, or a pattern names nothing.
     """
 
-    def __init__(self, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
+    def __init__(self, backbone: TeachableBackbone, head: Head, what: Trained) -> None:
         super().__init__()
         self.parts = (backbone, head)
         self.text_weight = what.text_weight
@@ -103,26 +103,66 @@ class SystemModel(BaseModel):  # type: ignore[misc]
             part.eval()
         return self
 
-    def forward(self, pairs: Sequence[Pair], mode: str = "loss") -> dict[str, Tensor]:
-        """Losses by name."""
+    def forward(self, pairs: Sequence[Pair], mode: str = "loss", of: Sequence[Pair] | None = None) -> dict[str, Tensor]:
+        """Losses by name.
+
+        Args:
+            pairs: what is taught.
+            mode: the runner's.
+            of: the batch that the pairs are a part of; then the losses are their share of its losses, by the tokens
+                that are written and by the pairs that the head reads.
+        """
         del mode
         backbone, head = self.parts
         losses: dict[str, Tensor] = {}
         read = _Read()
         written = [pair for pair in pairs if not pair.forced]
         if written:
-            taught = backbone.teach([pair.prompt for pair in written])
-            losses["loss_text"] = self.text_weight * taught.loss
+            taught = backbone.teach([_asked(pair) for pair in written])
+            share = 1.0 if of is None else self._tokens(_answers(written)) / self._tokens(_answers(of))
+            losses["loss_text"] = share * self.text_weight * taught.loss
             _collect(read, head, written, taught)
         forced = [pair for pair in pairs if pair.forced]
         if forced:
-            _collect(read, head, forced, backbone.teach([pair.prompt for pair in forced]))
+            taught = backbone.teach([_asked(pair) for pair in forced])
+            if _replies(forced):
+                share = 1.0 if of is None else self._tokens(_replies(forced)) / self._tokens(_replies(of))
+                losses["loss_text"] = losses.get("loss_text", 0.0) + share * self.text_weight * taught.loss
+            _collect(read, head, forced, taught)
         if isinstance(head, TokenHead) and read.pairs:
             made = head.loss(read.hidden, [pair.sample for pair in read.pairs], [pair.view for pair in read.pairs])
-            losses.update({f"loss_{name}": value for name, value in made.items()})
+            share = 1.0 if of is None else len(read.pairs) / sum(pair.reads for pair in of)
+            losses.update({f"loss_{name}": share * value for name, value in made.items()})
         if not losses:
             raise ContractError(f"head {type(head).__name__} brings its answers along and has no loss to learn from")
         return losses
+
+    def count(self, data: Mapping[str, Any]) -> int:
+        """Pairs of a batch."""
+        return len(data["pairs"])
+
+    def divided(self, data: Mapping[str, Any], most: int) -> Iterator[dict[str, Any]]:
+        """A batch in parts of at most ``most`` pairs."""
+        pairs = data["pairs"]
+        return ({"pairs": pairs[at : at + most], "of": pairs} for at in range(0, len(pairs), most))
+
+    def _tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens are written, ends included."""
+        return sum((self.parts[0].count_tokens(text) or 0) + 1 for text in texts)
+
+
+def _answers(pairs: Sequence[Pair]) -> list[str]:
+    """What is written about pairs whose answers are not forced."""
+    return [pair.prompt.answer or "" for pair in pairs if not pair.forced]
+
+
+def _replies(pairs: Sequence[Pair]) -> list[str]:
+    """What is learned in words beside forced answers."""
+    return [str(pair.prompt.options[REPLY]) for pair in pairs if pair.forced and REPLY in pair.prompt.options]
+
+
+def _asked(pair: Pair) -> Any:
+    return pair.prompt if pair.encoded is None else pair.encoded
 
 
 def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> None:
@@ -134,7 +174,7 @@ def _collect(read: _Read, head: Head, pairs: Sequence[Pair], taught: Taught) -> 
             read.pairs.append(pair)
 
 
-def _choose(model: SystemModel, backbone: TransformersBackbone, head: Head, what: Trained) -> None:
+def _choose(model: SystemModel, backbone: TeachableBackbone, head: Head, what: Trained) -> None:
     if hasattr(model, "segmenter"):
         model.segmenter.requires_grad_(False)
     if hasattr(head, "trainable"):
@@ -181,8 +221,3 @@ def _still(model: nn.Module) -> Iterator[nn.Module]:
 def _moves(model: nn.Module, name: str) -> bool:
     owner = model.get_submodule(name.rpartition(".")[0])
     return any(parameter.requires_grad for parameter in owner.parameters(recurse=False))
-
-
-def trained_names(model: nn.Module) -> Iterator[str]:
-    """Names of the weights that are trained."""
-    return (name for name, parameter in model.named_parameters() if parameter.requires_grad)

@@ -13,7 +13,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from rsground.models.training.engine import Schedule, train
+from rsground.models.training.engine import train
+from rsground.models.training.schedule import Schedule
 from rsground.models.training.ways import Ways, training_in
 
 

@@ -15,7 +15,7 @@ from line_fit import Line, fit
 from two_processes import in_two_processes
 
 from rsground.errors import DeviceError, SuiteError
-from rsground.models.training.engine import latest_checkpoint
+from rsground.models.training.checkpoints import latest_checkpoint
 
 SCRIPT = Path(__file__).with_name("line_fit.py")
 

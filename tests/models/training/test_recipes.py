@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rsground.errors import SuiteError
-from rsground.models.training.engine import Schedule
 from rsground.models.training.recipe import STAGES, Recipe, read_recipe
+from rsground.models.training.schedule import Schedule
 
 HERE = Path(__file__).parents[3]
 RECIPES = sorted((HERE / "benchmarks" / "recipes").glob("*.toml"))
@@ -33,6 +33,7 @@ def test_changes_take_the_files_place(tmp_path: Path) -> None:
     recipe = read_recipe(file, {"schedule.batch": 3, "model.vision_config.depths": [1], "seed": 7})
     assert (recipe.schedule.steps, recipe.schedule.batch, recipe.seed) == (5, 3, 7)
     assert recipe.model == {"vision_config": {"depths": [1]}}
+    assert read_recipe(file, {"schedule.images": 8}).schedule.step_images(2) == 8
     with pytest.raises(SuiteError, match="summary"):
         read_recipe(file, {"summary.x": 1})
 
@@ -50,6 +51,11 @@ def test_changes_take_the_files_place(tmp_path: Path) -> None:
         ('stage = "dense"\n[schedule]\nsteps = 1\nrate = -1.0', "rate"),
         ('stage = "dense"\n[schedule]\nsteps = 1\nprecision = "int8"', "precision"),
         ('stage = "dense"\n[schedule]\nsteps = 1\nstep = 1', "'step'"),
+        ('stage = "dense"\n[schedule]\nsteps = 1\nbatch = 2.5', "batch must be a whole number"),
+        ('stage = "dense"\n[schedule]\nsteps = 1\nbatch = 0', "batch must say how many, at least 1"),
+        ('stage = "dense"\n[schedule]\nsteps = 1\naccumulate = 0', "accumulate must say how many, at least 1"),
+        ('stage = "dense"\n[schedule]\nsteps = 1\nimages = 0', "images must say how many, at least 1"),
+        ('stage = "dense"\n[schedule]\nsteps = 1\nimages = 8\nbatch = 8', "schedule says batch and images"),
         ('stage = "dense"\ndata = 3\n[schedule]\nsteps = 1', "'data' must be a table"),
         ('stage = "dense"\n[summary]\nx = 1\n[schedule]\nsteps = 1', "'summary' must be a value"),
     ],

@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small import TOWER
 
 from rsground.datasets.refer.records import ImageRecord, Ref
 from rsground.datasets.refer.write_rrsisd import write_rrsisd
 from rsground.errors import DataError
 from rsground.geometry import mask_to_rle, rle_to_mask
+from rsground.models.training.passing import passed_over
+from rsground.models.training.recipe import read_recipe
 from rsground.models.training.refer_book import photographs, refer_book
+from rsground.models.training.running import run_recipe
+from rsground.models.training.ways import Ways, training_in
 from rsground.types import Region
 
 HEIGHT, WIDTH = 100, 200
@@ -72,3 +77,40 @@ def test_a_broken_annotation_is_left_out(root: Path) -> None:
     ((samples, own),) = photographs(str(root))
     assert [name for _, name in own] == ["tennis court", "vehicle"]
     assert "the ship" not in [sample.expression for sample in samples]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """Three photographs of a ship each."""
+    box = Region(hbb=(10, 70, 30, 90), label="ship")
+    ref = Ref("the ship", (0,), "category", (), None, [])
+    for name in "abc":
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    records = [
+        ImageRecord(name, str(tmp_path / f"{name}.png"), (HEIGHT, WIDTH), "train", (box,), (ref,)) for name in "abc"
+    ]
+    write_rrsisd(tmp_path / "set", records, "copy")
+    return tmp_path / "set"
+
+
+def test_images_that_cannot_be_read_are_passed_over(tmp_path: Path, three: Path) -> None:
+    first, second, _ = sorted((three / "images" / "rrsisd" / "JPEGImages").iterdir())
+    first.write_bytes(b"no picture")
+    book = refer_book(str(three), size=50)
+    assert len(book) == 2
+    (refused,) = book.refused
+    assert Path(refused.sample).name == first.name
+    assert refused.reason.startswith("ImageError")
+    (tmp_path / "tower.toml").write_text(
+        f'stage = "dense"\n[data]\nkind = "refer"\nroot = "{three}"\nsize = 64\n'
+        "[schedule]\nsteps = 1\nbatch = 2\n[model]\n"
+        + "".join(f"{key} = {value}\n" for key, value in TOWER.items() if key != "vision_config")
+        + "[model.vision_config]\n"
+        + "".join(f"{key} = {json.dumps(value)}\n" for key, value in TOWER["vision_config"].items())
+    )
+    with training_in(Ways("cpu", quiet=True)):
+        run_recipe(read_recipe(tmp_path / "tower.toml"), tmp_path / "runs")
+    assert passed_over(tmp_path / "runs" / "tower") == [refused]
+    second.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="most of the 3 images cannot be read"):
+        refer_book(str(three), size=50)

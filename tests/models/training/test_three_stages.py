@@ -12,13 +12,14 @@ from small import TEXT, TOWER, WORDS, model
 
 from rsground.datasets.scenes import Scene
 from rsground.errors import CheckpointError, SuiteError
-from rsground.models.folder import Card, PartCard, read_card, read_state, write_card
+from rsground.models.folder import Card, PartCard, read_card, read_state, save_state, write_card
 from rsground.models.grounder import Grounder
 from rsground.models.tower_lm import TowerLMConfig
 from rsground.models.tower_lm.comparing import Around
 from rsground.models.tower_lm.tokenizer import make_tokenizer
 from rsground.models.tower_lm.tower import Tower
 from rsground.models.training import language_setup, stage_dense, stage_refer
+from rsground.models.training.language import LanguageModel
 from rsground.models.training.objects import objects_of
 from rsground.models.training.recipe import read_recipe
 from rsground.models.training.running import run_recipe
@@ -198,6 +199,46 @@ def test_systems_that_name_their_backbone_are_gone_on_with(tmp_path: Path, monke
     lost = write(tmp_path, "gone", stage="dense", init="nowhere")
     with training_in(Ways("cpu", quiet=True)), pytest.raises(SuiteError, match="nor one in a package"):
         run_recipe(read_recipe(lost), tmp_path / "runs")
+
+
+@pytest.mark.skipif("geoground" not in registry().offers("head"), reason="needs the head of rsground-textmask")
+def test_hybrid_supervision_is_taught_where_a_recipe_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GeoGround's own pairs, packed behind their image, and those of geometry alone, which do not see it."""
+    heads = [{"name": "geoground", "tasks": ["mask"], "options": {"resolution": 8}}, {"name": "box-mask"}]
+    language = {"heads": heads, "each": 6, "room": 3000, "pairs": {"pal": 1.0, "ggl": 1.0}}
+    recipe = write(tmp_path, "words", stage="answer", init=f"{tmp_path}/begun", options=language)
+    plain = write(tmp_path, "plain", stage="answer", init=f"{tmp_path}/begun", options={"heads": heads, "each": 6})
+    named = language_setup.heads_of(heads)
+    book = scene_cache(tmp_path / "book", count=4, first=0, seed=0, size=64, workers=1)
+    tower = Tower(TowerLMConfig(**TOWER))
+    save_state(tower, tmp_path / "tower" / "model.safetensors")
+    TowerLMConfig(**TOWER).save_pretrained(tmp_path / "tower")
+    text = {"vocabulary": 320, **TEXT, "max_position_embeddings": 4096}
+    begun = language_setup.begin(tmp_path / "tower", text, [head for head, _ in named], book, 0)
+    language_setup.save_model(*begun, tmp_path / "begun")
+    forward, taught = LanguageModel.forward, list[tuple[int, bool, bool]]()
+
+    def listened(self: Any, found: Any, packed: Any, images: Any, mode: str = "loss") -> Any:
+        for each in packed.lessons:
+            taught.append((each.head, each.blind, "Given its" in begun[1].decode(each.prompt)))
+        return forward(self, found, packed, images, mode)
+
+    monkeypatch.setattr(LanguageModel, "forward", listened)
+    with training_in(Ways("cpu", quiet=True)):
+        out = run_recipe(read_recipe(recipe, {"schedule.steps": 4}), tmp_path / "runs")
+        assert {(head, blind, given) for head, blind, given in taught if head == 0} >= {
+            (0, True, False),
+            (0, False, True),
+        }
+        assert {each for each in taught if each[0] == 1} <= {(1, False, False)}, "a head without further pairs"
+        assert read_card(out / "geoground").training["pairs"] == {"pal": 1.0, "ggl": 1.0}
+        taught.clear()
+        out = run_recipe(read_recipe(plain, {"schedule.steps": 2}), tmp_path / "runs")
+        assert taught
+        assert not any(blind or given for _, blind, given in taught)
+        assert "pairs" not in read_card(out / "geoground").training
+        with pytest.raises(SuiteError, match=r"options.pairs asks for pall; .* makes base, ggl, pal\."):
+            run_recipe(read_recipe(recipe, {"options.pairs": {"pall": 1}, "name": "other"}), tmp_path / "runs")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

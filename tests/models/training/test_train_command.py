@@ -15,22 +15,52 @@ from line_fit import Line, Points, collate
 from rich.console import Console
 
 from rsground.cli import COMMANDS, main, train
+from rsground.errors import DataError
+from rsground.models.folder import read_card
 from rsground.models.grounder import Grounder
-from rsground.models.training.engine import Schedule
 from rsground.models.training.engine import train as train_model
 from rsground.models.training.progress import ProgressLine
+from rsground.models.training.schedule import Schedule
 from rsground.models.training.system_model import SystemModel
 from rsground.models.training.ways import Ways, training_in
 
-PAGE = Path(__file__).parents[3] / "docs" / "howto" / "train.md"
+RECIPE = """\
+stage = "system"
+summary = "boxes of squares"
+seed = 0
+
+[data]
+kind = "dataset"
+name = "jsonl"
+root = "pictures"
+split = "train"
+tasks = ["hbb"]
+val = { split = "val", metric = "rec-hbb" }
+
+[model]
+checkpoint = "model"
+options = { max_context = 256 }
+lora = { rank = 8, alpha = 16.0 }
+
+[head]
+name = "codec"
+options = { codec = "text-hbb" }
+
+[schedule]
+steps = 40
+batch = 2
+rate = 1e-3
+warmup = 2
+save_every = 20
+check_every = 20
+"""
 
 
 @pytest.fixture
 def recipe(tmp_path: Path, llava: Path, pictures: Path) -> Path:
-    """The recipe of the page on training, beside the data and the model that it names."""
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[:1]
+    """A recipe of stage ``system``, beside the data and the model that it names."""
     file = tmp_path / "squares.toml"
-    file.write_text(text)
+    file.write_text(RECIPE)
     (tmp_path / "model").symlink_to(llava)
     return file
 
@@ -39,7 +69,7 @@ def run(recipe: Path, *words: str) -> int:
     return main(["train", str(recipe), "--root", str(recipe.parent / "runs"), "--device", "cpu", *words])
 
 
-def test_recipe_of_the_page_runs(
+def test_a_recipe_is_broken_off_and_goes_on(
     recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = ("--set", "schedule.steps=4", "--set", "schedule.save_every=1")
@@ -63,6 +93,64 @@ def test_recipe_of_the_page_runs(
     assert "Acc@0.5" in told
     with Grounder.from_pretrained(recipe.parent / "runs" / "squares" / "out", device="cpu") as grounder:
         assert grounder.ground(pictures / "0.png", "square 0").error is None
+
+
+def test_a_run_of_another_recipe_is_left_alone(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = ("--set", "schedule.steps=1")
+    assert run(recipe, *short) == 0
+    capsys.readouterr()
+    assert run(recipe, *short, "--set", "schedule.rate=0.1") == 1
+    told = capsys.readouterr().err
+    assert "schedule.rate was 0.001 and is 0.1" in told
+    assert f"rsground train {recipe} --fresh" in told
+    assert run(recipe, *short, "--set", "schedule.rate=0.1", "--fresh") == 0
+
+
+def test_changes_for_all_reach_what_it_starts_from(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = recipe.with_name("last.toml")
+    last.write_text(recipe.read_text().replace('stage = "system"', 'stage = "system"\ninit = "squares"'))
+    forward, calls = SystemModel.forward, [0]
+
+    def counted(self: Any, *given: Any, **named: Any) -> Any:
+        calls[0] += 1
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(SystemModel, "forward", counted)
+    assert run(last, "--set-all", "schedule.steps=2", "--set-all", "data.limit=2", "--set", "schedule.steps=3") == 0
+    assert calls == [5]
+    cards = [read_card(recipe.parent / "runs" / name / "out").training for name in ("squares", "last")]
+    assert [(card["steps"], card["data"]["limit"]) for card in cards] == [(2, 2), (3, 2)]
+
+
+def test_an_error_says_what_was_saved(
+    recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = SystemModel.forward, [0]
+
+    def failing(self: Any, *given: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise DataError("no such thing")
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(SystemModel, "forward", failing)
+    assert run(recipe, "--set", "schedule.steps=4") == 1
+    first, second = capsys.readouterr().err.splitlines()[-2:]
+    assert first == "rsground: no such thing"
+    file = recipe.parent / "runs" / "squares" / "iter_2.pth"
+    assert second == f"rsground: saved as {file}; the same command, without --fresh, goes on from there"
+    assert run(recipe, "--set", "schedule.steps=4") == 0
+    assert calls == [5]
+
+
+def test_what_is_passed_over_is_told(recipe: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (pictures / "2.png").write_bytes(b"no picture")
+    assert run(recipe, "--set", "schedule.steps=4") == 0
+    told = capsys.readouterr().out
+    assert (
+        f"passed over: 1, named with the reasons in {recipe.parent / 'runs' / 'squares' / 'passed_over.jsonl'}" in told
+    )
+    assert "which validated best" in told
 
 
 def test_what_is_saved_of_a_recipe_before_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,5 +17,5 @@ def in_two_processes(*command: str) -> str:
         check=False,
         timeout=280,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-9000:]
     return done.stdout

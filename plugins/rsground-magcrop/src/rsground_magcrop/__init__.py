@@ -1,6 +1,8 @@
 """MagCrop: shows the model less of the image and more of what the question is about, before any head (GeoMag)."""
 
-from rsground import HeadSpec, PreprocessorSpec, SegmenterSpec, SuiteSpec, hookimpl
+from rsground import HeadSpec, PreprocessorSpec, SegmenterSpec, SuiteSpec, SystemSpec, hookimpl
+
+_ZOO = "rsground_zoo_tiny"
 
 
 @hookimpl
@@ -43,12 +45,37 @@ def rsground_segmenters() -> list[SegmenterSpec]:
 
 
 @hookimpl
+def rsground_checkpoints() -> list[SystemSpec]:
+    """GeoMag as a whole, on the weights of ``tiny/geopixel``: each part names its own, and none was trained for it."""
+    backbone = f"{_ZOO}:backbones/tiny-text-framed"
+    return [
+        SystemSpec(
+            name="geomag",
+            summary="GeoMag: magcrop, weighted [SEG] and scales, on tiny/geopixel's weights; not trained as GeoMag",
+            head="geomag",
+            head_options={
+                "tokens": 3,
+                "checkpoint": f"{_ZOO}:systems/geopixel",
+                "stability_fallback": False,
+                "largest_part": True,
+            },
+            backbone="transformers",
+            backbone_options={"dtype": "float32"},
+            preprocessors=(("magcrop", {"preset": "geomag"}),),
+            segmenter="weighted-scales",
+            segmenter_options={"of": "sam2", "scales": (1.0, 0.5, 0.25), "checkpoint": f"{_ZOO}:segmenter"},
+            checkpoint=backbone,
+        )
+    ]
+
+
+@hookimpl
 def rsground_suites() -> list[SuiteSpec]:
     """GeoMag's preset beside its base."""
     return [
         SuiteSpec(
             name="geomag",
-            summary="tiny/geopixel with and without MagCrop as published, part by part",
+            summary="GeoMag as a whole, and tiny/geopixel with each part of it",
             resource="rsground_magcrop:suites/geomag.toml",
         )
     ]

@@ -67,9 +67,15 @@ class BertEncoder:
         weight = mask[..., None].to(states.dtype)
         return (states * weight).sum(1) / weight.sum(1).clamp(min=1)
 
-    def config(self) -> dict[str, Any]:
-        """Where it is; its weights stay there."""
-        return {"kind": "transformers", "path": str(self.folder), "pooling": self.pooling}
+    def config(self, folder: Path) -> dict[str, Any]:
+        """Where it is; its weights stay there.
+
+        Within the classifier's own folder the path is relative to that, so that the two can be moved together; else it
+        is absolute, so that it does not hang on the folder somebody works in.
+        """
+        place, home = self.folder.resolve(), folder.resolve()
+        path = place.relative_to(home) if place.is_relative_to(home) else place
+        return {"kind": "transformers", "path": path.as_posix(), "pooling": self.pooling}
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """None: the encoder is frozen and stays in its folder."""

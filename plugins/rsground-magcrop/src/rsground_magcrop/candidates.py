@@ -2,11 +2,13 @@
 
 GeoMag, section 3.2.2: candidates are slid over the map as in YOLO's grid, the total attention within each is compared
 with the average total of its neighbouring regions, and the one with the greatest difference wins. Sizes, ratios,
-strides and what a neighbour is are not disclosed; they are options here.
+strides, what a neighbour is, whether totals are taken per area and what decides between equals are not disclosed; they
+are options here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsground.errors import ShapeError
+from rsground_magcrop.choices import Contrast, Ties
 
 Floats = NDArray[np.float64]
 Boxes = NDArray[np.int64]
@@ -30,6 +33,8 @@ class Search:
     ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     stride: float = 0.25
     surround: float = 1.0
+    contrast: Contrast = "total"
+    ties: Ties = "smallest"
 
     def check(self) -> None:
         """Pass for values that give candidates.
@@ -51,7 +56,8 @@ class Candidate(NamedTuple):
 
     Attributes:
         box: cells of the map.
-        contrast: its total less what its surroundings would hold on the same area, in units of the map.
+        contrast: its total less what its surroundings would hold on the same area, in units of the map; divided by its
+            cells with ``contrast="mean"``.
         total: of the map within it.
     """
 
@@ -118,22 +124,33 @@ def candidate_boxes(height: int, width: int, search: Search) -> Boxes:
 
 
 def best_box(heat: Floats, search: Search) -> Candidate | None:
-    """The candidate that stands out most from its neighbourhood, the smallest of several; None on a flat map.
+    """The first of :func:`standing_out`; None on a flat map."""
+    return next(standing_out(heat, search), None)
+
+
+def standing_out(heat: Floats, search: Search) -> Iterator[Candidate]:
+    """Candidates that stand out from their neighbourhood, most first, each apart from those before; none if flat.
+
+    Of equal contrasts the smallest box comes first (or the largest, as ``search.ties`` says), of equal boxes the
+    uppermost, then the leftmost.
 
     Args:
         heat: ``(H, W)`` finite, >= 0.
     """
     boxes = candidate_boxes(*heat.shape, search)
-    if not len(boxes):
-        return None
     table = summed_area(heat)
     difference, inside = contrasts(table, boxes, search.surround)
-    noise = _ROUNDING * max(float(table[-1, -1]), 0.0)
-    best = int(np.argmax(difference >= difference.max() - noise))
-    if difference[best] <= noise:
-        return None
-    x1, y1, x2, y2 = (int(edge) for edge in boxes[best])
-    return Candidate((x1, y1, x2, y2), float(difference[best]), float(inside[best]))
+    noise = np.full(len(boxes), _ROUNDING * max(float(table[-1, -1]), 0.0))
+    areas = _areas(boxes)
+    if search.contrast == "mean":
+        difference, noise = difference / areas, noise / areas
+    left = difference > noise
+    while left.any():
+        equals = np.flatnonzero(left & (difference >= difference[left].max() - noise))
+        best = equals[0] if search.ties == "smallest" else equals[areas[equals].argmax()]
+        x1, y1, x2, y2 = (int(edge) for edge in boxes[best])
+        yield Candidate((x1, y1, x2, y2), float(difference[best]), float(inside[best]))
+        left &= (boxes[:, 0] >= x2) | (boxes[:, 2] <= x1) | (boxes[:, 1] >= y2) | (boxes[:, 3] <= y1)
 
 
 _ROUNDING = 1e-9

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsground.types import Size
-from rsground_magcrop.choices import Resample, Twice
+from rsground_magcrop.choices import Resample, Rounding, Twice
 
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 """(x1, y1, x2, y2) in whole pixels, half-open."""
+Place = Sequence[Box]
+"""The crops of one place, each within the one before."""
+
+_ROUND: Mapping[Rounding, Callable[[float], int]] = {"nearest": round, "down": math.floor, "up": math.ceil}
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How D of Eq. 3 is done, and how crops are put back; see :class:`rsground_magcrop.options.Options`."""
+
+    factor: int = 4
+    twice: Twice = "literal"
+    resample: Resample = "bilinear"
+    rounding: Rounding = "nearest"
+    seam: int = 0
+
+
+PAPER = Compression()
 
 
 def resized(image: Pixels, size: Size, resample: Resample = "bilinear", gap: float | None = None) -> Pixels:
@@ -30,42 +51,76 @@ def resized(image: Pixels, size: Size, resample: Resample = "bilinear", gap: flo
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((size[1], size[0]), kind, reducing_gap=gap))
 
 
-def compressed(image: Pixels, factor: int = 4, resample: Resample = "bilinear") -> Pixels:
-    """D of Eq. 3: down by ``factor`` and back to the same size. A side that would vanish becomes one pixel."""
+def compressed(image: Pixels, how: Compression = PAPER, factor: int | None = None) -> Pixels:
+    """D of Eq. 3: down by ``factor`` (or that of ``how``) and back to the same size.
+
+    A side that would vanish becomes one pixel.
+    """
     height, width = image.shape[:2]
-    small = (max(1, round(height / factor)), max(1, round(width / factor)))
-    return resized(resized(image, small, resample), (height, width), resample)
+    whole = _ROUND[how.rounding]
+    down, across = (max(1, whole(side / (factor or how.factor))) for side in (height, width))
+    return resized(resized(image, (down, across), how.resample), (height, width), how.resample)
 
 
-def stitched(
-    image: Pixels, boxes: Sequence[Box], factor: int = 4, twice: Twice = "literal", resample: Resample = "bilinear"
-) -> Pixels:
-    """Eq. 2 for one crop (region) or two (pixel), each put back to where it came from.
+def stitched(image: Pixels, places: Sequence[Place], how: Compression = PAPER) -> Pixels:
+    """Eq. 2 for places of one crop (region) or two (pixel), each put back to where it came from.
 
     - region: C1(I) on D(I);
     - pixel: C2(C1(I)) on D(C1(I)) on D(D(I)).
 
-    Args:
-        boxes: the crops, each within the one before.
+    Of several places each has its own crops on the one background, D(D(I)) where any has two.
     """
-    background = compressed(image, factor, resample)
-    if len(boxes) > 1:
-        compound = twice == "compound"
-        background = compressed(image if compound else background, factor**2 if compound else factor, resample)
+    background = compressed(image, how)
+    if any(len(place) > 1 for place in places):
+        compound = how.twice == "compound"
+        background = compressed(image, how, how.factor**2) if compound else compressed(background, how)
     canvas = np.array(background)
-    for place, (x1, y1, x2, y2) in enumerate(boxes):
-        part = image[y1:y2, x1:x2]
-        canvas[y1:y2, x1:x2] = part if place == len(boxes) - 1 else compressed(part, factor, resample)
+    for place in places:
+        for number, box in enumerate(place):
+            x1, y1, x2, y2 = box
+            part = image[y1:y2, x1:x2]
+            _put(canvas, part if number == len(place) - 1 else compressed(part, how), box, how.seam)
     return canvas
 
 
-def kept_pixels(size: Size, boxes: Sequence[Box], factor: int = 4, twice: Twice = "literal") -> float:
+def kept_pixels(size: Size, places: Sequence[Place], how: Compression = PAPER) -> float:
     """How many pixels' worth of detail :func:`stitched` leaves: all where nothing was compressed, else 1/factor².
 
-    ``literal`` twice counts as once: the second compression to the same size takes away next to nothing.
+    ``literal`` twice counts as once: the second compression to the same size takes away next to nothing. A seam counts
+    as the crop that it fades out of. Places must be apart.
     """
-    areas = [float(size[0] * size[1]), *(float((x2 - x1) * (y2 - y1)) for x1, y1, x2, y2 in boxes)]
-    outermost = factor ** (4 if twice == "compound" and len(boxes) > 1 else 2)
-    shares = [1 / outermost, *([1 / factor**2] * (len(boxes) - 1)), 1.0]
-    rings = [area - inner for area, inner in zip(areas, [*areas[1:], 0.0], strict=True)]
-    return sum(ring * share for ring, share in zip(rings, shares, strict=True))
+    once = 1 / how.factor**2
+    twice = how.twice == "compound" and any(len(place) > 1 for place in places)
+    kept, left = 0.0, float(size[0] * size[1])
+    for place in places:
+        areas = [float((x2 - x1) * (y2 - y1)) for x1, y1, x2, y2 in place]
+        left -= areas[0]
+        kept += sum((outer - inner) * once for outer, inner in pairwise(areas)) + areas[-1]
+    return kept + left * (once**2 if twice else once)
+
+
+def _put(canvas: Pixels, part: Pixels, box: Box, seam: int) -> None:
+    """Write ``part`` into its place; the outermost ``seam`` pixels fade into what is there, not at the image's edge."""
+    x1, y1, x2, y2 = box
+    if seam:
+        height, width = canvas.shape[:2]
+        down, across = _ramp(y1, y2, height, seam), _ramp(x1, x2, width, seam)
+        share = np.minimum.outer(down, across)[..., None]
+        part = np.rint(share * part + (1.0 - share) * canvas[y1:y2, x1:x2]).astype(np.uint8)
+    canvas[y1:y2, x1:x2] = part
+
+
+def _ramp(start: int, stop: int, whole: int, seam: int) -> NDArray[np.float64]:
+    """Shares of a crop along one side: rising from its edges within the image, 1 from ``seam`` pixels on.
+
+    A seam takes at most a quarter of the side.
+    """
+    side = stop - start
+    wide = min(seam, side // 4) + 1
+    steps = np.arange(1.0, side + 1.0) / wide
+    shares = np.ones(side)
+    if start > 0:
+        shares = np.minimum(shares, steps)
+    if stop < whole:
+        shares = np.minimum(shares, steps[::-1])
+    return shares

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rsground.errors import ContractError
 from rsground.geometry.affine import compose_affine
 from rsground.types import Size, View
-from rsground_magcrop.compose import Box, Pixels, kept_pixels, resized, stitched
+from rsground_magcrop.compose import Box, Pixels, Place, kept_pixels, resized, stitched
 from rsground_magcrop.options import Options
 
 _GAP = 1.5  # 4096 to 1344 pixels in half the time; on photographs about one grey level off
@@ -47,33 +48,31 @@ def within(view: View, side: int | None, resample: str = "bilinear") -> View:
     return scaled(view, _limited(view.size, side), resample, _GAP)
 
 
-def with_stitched(view: View, boxes: tuple[Box, ...], options: Options) -> tuple[View, float]:
+def with_stitched(view: View, places: Sequence[Place], options: Options) -> tuple[View, float]:
     """Eq. 2 on every image, in the view's own frame; and the pixels' worth of detail left of the last one."""
     images = tuple(
         stitched(
             image,
-            [moved(box, view.size, _size(image)) for box in boxes],
-            options.factor,
-            options.twice,
-            options.resample,
+            [[moved(box, view.size, _size(image)) for box in place] for place in places],
+            options.compression,
         )
         for image in view.images
     )
-    return replace(view, images=images), kept_pixels(view.size, boxes, options.factor, options.twice)
+    return replace(view, images=images), kept_pixels(view.size, places, options.compression)
 
 
-def with_crop(view: View, boxes: tuple[Box, ...], options: Options) -> tuple[View, float]:
+def with_crop(view: View, place: Place, options: Options) -> tuple[View, float]:
     """The first crop of every image alone, with the second one sharp in it; and the pixels' worth of detail left."""
-    shown, inner = cropped(view, boxes[0]), boxes[1:]
+    shown, inner = cropped(view, place[0]), place[1:]
     if not inner:
         return shown, float(shown.size[0] * shown.size[1])
     images = []
     for image, part in zip(view.images, shown.images, strict=True):
-        left, top, *_ = moved(boxes[0], view.size, _size(image))
+        left, top, *_ = moved(place[0], view.size, _size(image))
         own = [moved(box, view.size, _size(image)) for box in inner]
         placed = [(x1 - left, y1 - top, x2 - left, y2 - top) for x1, y1, x2, y2 in own]
-        images.append(stitched(part, placed, options.factor, resample=options.resample))
-    return replace(shown, images=tuple(images)), kept_pixels(shown.size, inner, options.factor)
+        images.append(stitched(part, [placed], options.compression))
+    return replace(shown, images=tuple(images)), kept_pixels(shown.size, [inner], options.compression)
 
 
 def with_global(view: View, shown: View, options: Options) -> View:

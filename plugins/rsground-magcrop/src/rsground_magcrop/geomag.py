@@ -20,6 +20,7 @@ from rsground.codecs import Grammar
 from rsground.errors import ShapeError
 from rsground.registry import registry, target_of
 from rsground.types import Generation, Prediction, Sample, View
+from rsground_magcrop.token_runs import TokenRuns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,11 +78,10 @@ class WeightedTokens:
         return answer.replace(self.state_token, self.state_token * len(self.token_weights))
 
     def grammar(self, sample: Sample, view: View) -> Grammar | None:
-        """The base head's for one token; none for several, as its sentences hold one."""
-        if len(self.token_weights) > 1:
-            return None
+        """The base head's, with every [SEG] up to N times in a row."""
         found: Grammar | None = super().grammar(sample, view)  # type: ignore[misc]
-        return found
+        count = len(self.token_weights)
+        return found if found is None or count == 1 else TokenRuns(found, self.state_token, count)
 
     def loss(self, hidden: Sequence[Any], samples: Sequence[Sample], views: Sequence[View]) -> Mapping[str, Any]:
         """The base head's losses on the weighted states.

@@ -50,8 +50,8 @@ class TextEncoder(Protocol):
         """``(N, D)`` float32."""
         ...
 
-    def config(self) -> dict[str, Any]:
-        """What :func:`load_classifier` rebuilds it from."""
+    def config(self, folder: Path) -> dict[str, Any]:
+        """What :func:`load_classifier` rebuilds it from, out of the ``folder`` that the classifier is stored in."""
         ...
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -96,7 +96,7 @@ class GranularityClassifier:
             "format": 1,
             "labels": [str(label) for label in Granularity],
             "hidden": [int(bias.shape[0]) for _, bias in self.layers[:-1]],
-            "encoder": self.encoder.config(),
+            "encoder": self.encoder.config(target),
             **facts,
         }
         (target / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -157,6 +157,12 @@ def _encoder(config: Mapping[str, Any], tensors: Mapping[str, Floats], folder: P
     if config["kind"] == "transformers":
         from rsground_magcrop.bert import BertEncoder
 
-        path = Path(config["path"])
-        return BertEncoder(path if path.is_absolute() else folder / path, config["pooling"])
+        path = folder / config["path"]  # an absolute path stands for itself
+        if not path.is_dir():
+            raise DataError(
+                f"its text encoder is to lie in {str(path)!r}, and there is no such folder; put it there, or say in "
+                f'{CONFIG}, "encoder", "path", where it is (relative to this folder, or absolute)',
+                folder,
+            )
+        return BertEncoder(path, config["pooling"])
     raise ValueError(f"encoder kind must be 'words' or 'transformers', got {config['kind']!r}")

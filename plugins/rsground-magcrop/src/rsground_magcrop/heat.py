@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from rsground.errors import ContractError
 from rsground.types import Size
-from rsground_magcrop.choices import Sign
+from rsground_magcrop.choices import Heads
 
 Floats = NDArray[np.float64]
 
 
-def relevance(attended: Any, sign: Sign = "answer") -> Floats:
-    """``(V,)`` relevance of each visual token: the mean over heads and query positions of attention * ReLU(gradient).
+def relevance(attended: Any, heads: Heads = "mean") -> Floats:
+    """``(V,)`` relevance of each visual token: attention * ReLU(gradient), over heads and the T tokens that were asked.
 
     Eq. 4 of GeoMag, without its factor 1/N: N is the number of image tokens, the same for all of them. What is not
     finite counts 0.
 
     Args:
         attended: ``attention`` and ``gradient`` ``(heads, T, V)``, torch or numpy; see the backbone's ``attend``.
-        sign: ``answer`` keeps gradients that raise the answer's logit, ``loss`` those that lower it.
+        heads: ``mean`` over heads, or the ``max`` of them; the mean over the T tokens in either case.
 
     Raises:
         ContractError: the two do not fit.
@@ -33,10 +33,12 @@ def relevance(attended: Any, sign: Sign = "answer") -> Floats:
             "attend must answer attention and gradient of one shape (heads, T, V), "
             f"got {attention.shape} and {gradient.shape}"
         )
-    if sign == "loss":
-        gradient = -gradient
     weighted = np.nan_to_num(attention * np.maximum(gradient, 0.0), nan=0.0, posinf=0.0, neginf=0.0)
-    found: Floats = weighted.reshape(-1, attention.shape[2]).mean(axis=0) if weighted.size else weighted.sum((0, 1))
+    if not weighted.size:
+        return np.zeros(attention.shape[2])
+    if heads == "max":
+        weighted = weighted.max(axis=0)
+    found: Floats = weighted.reshape(-1, attention.shape[2]).mean(axis=0)
     return found
 
 

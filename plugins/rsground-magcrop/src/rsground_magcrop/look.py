@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,16 @@ from numpy.typing import NDArray
 from rsground.contracts import Backbone, Prompt
 from rsground.errors import ContractError
 from rsground.types import View
-from rsground_magcrop.candidates import Candidate, best_box
+from rsground_magcrop.candidates import Candidate, best_box, standing_out
 from rsground_magcrop.compose import Box
 from rsground_magcrop.frames import within
 from rsground_magcrop.heat import map_shape, paint, relevance, token_boxes
 from rsground_magcrop.options import Options
 
 Floats = NDArray[np.float64]
+
+_LONGEST = 64
+"""Tokens of an answer that is written to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +67,10 @@ class Looker:
             "leave the view as it is"
         )
 
-    def look(self, view: View, words: str, backbone: Backbone | None, frame: Box | None = None) -> Glance | None:
-        """Ask about ``view`` and box the answer; None where the map is flat or there is no smaller box.
+    def look(
+        self, view: View, words: str, backbone: Backbone | None, frame: Box | None = None, most: int = 1
+    ) -> list[Glance]:
+        """Ask about ``view`` and box the answer; none where the map is flat or there is no smaller box.
 
         Args:
             view: what is asked about.
@@ -71,14 +78,15 @@ class Looker:
             backbone: one that :meth:`cannot` let pass.
             frame: the part of the first view, in its pixels, that ``view`` shows at whatever scale; None for the first
                 view itself.
+            most: boxes to answer at most, apart from each other, that which stands out most first.
         """
         asked = within(view, self.options.query_side, self.options.resample)
         attended = self._attend(backbone, Prompt(text=words, view=asked))
-        values = relevance(attended, self.options.sign)
+        values = relevance(attended, self.options.heads)
         boxes = token_boxes(attended, len(values))
         heat = paint(boxes, values, asked.size, map_shape(view.size, self.options.map_side))
         height, width = view.size
-        return self._boxed(heat, (0, 0, width, height) if frame is None else frame)
+        return list(islice(self._boxed(heat, (0, 0, width, height) if frame is None else frame), most))
 
     def within(self, first: Glance) -> Glance | None:
         """A second box from the first map alone, inside the first box; None where that part is flat."""
@@ -94,17 +102,11 @@ class Looker:
         return None if box == first.box else Glance(box, first.heat, found._replace(box=cells), first.frame)
 
     def _attend(self, backbone: Any, prompt: Prompt) -> Any:
-        most = self.options.query_tokens
-        if most is None:
-            answers = list(backbone.attend([prompt]))
-        elif "visual_tokens" in inspect.signature(backbone.attend).parameters:
-            answers = list(backbone.attend([prompt], visual_tokens=most))
-        else:
-            raise ContractError(
-                f"option query_tokens={most} needs a backbone with attend(prompts, visual_tokens=...); "
-                f"that of {type(backbone).__name__} takes no visual_tokens. Set query_tokens to None (null) to look at "
-                "all of them"
-            )
+        wishes = self._wishes(backbone)
+        if self.options.reads == "answer":
+            (said,) = backbone.generate([replace(prompt, max_new_tokens=_LONGEST)])
+            prompt = replace(prompt, answer=said.text)
+        answers = list(backbone.attend([prompt], **wishes))
         if len(answers) != 1:
             raise ContractError(
                 f"attend must answer one record per prompt: 1 prompt, {len(answers)} answers "
@@ -112,15 +114,48 @@ class Looker:
             )
         return answers[0]
 
-    def _boxed(self, heat: Floats, frame: Box) -> Glance | None:
-        found = best_box(heat, self.options.search)
-        if found is None:
-            return None
-        box = self._in_pixels(found.box, heat, frame)
-        return None if box == frame else Glance(box, heat, found, frame)
+    def _wishes(self, backbone: Any) -> dict[str, Any]:
+        """What this backbone's ``attend`` is asked for beyond the prompts.
+
+        Raises:
+            ContractError: it has no parameter for an option that is set.
+        """
+        options, wishes = self.options, dict[str, Any]()
+        known = inspect.signature(backbone.attend).parameters
+
+        def wish(option: str, name: str, value: Any, way_out: str) -> None:
+            if name not in known:
+                raise ContractError(
+                    f"option {option}={getattr(options, option)!r} needs a backbone with attend(prompts, {name}=...); "
+                    f"that of {type(backbone).__name__} takes no {name}. Set {option} to {way_out}"
+                )
+            wishes[name] = value
+
+        if options.query_tokens is not None:
+            wish("query_tokens", "visual_tokens", options.query_tokens, "None (null) to look at all of them")
+        if options.sign == "loss":
+            wish("sign", "of", "loss", "'answer' to follow the likeliest token's logit")
+        if options.reads == "query":
+            wish("reads", "query", True, "'next' to read the row of the prompt's last token")
+        return wishes
+
+    def _boxed(self, heat: Floats, frame: Box) -> Iterator[Glance]:
+        """What stands out, in pixels; what a margin or the least side would make overlap is left out."""
+        taken: list[Box] = []
+        for found in standing_out(heat, self.options.search):
+            box = self._in_pixels(found.box, heat, frame)
+            if box == frame:
+                return
+            if all(_apart(box, other) for other in taken):
+                taken.append(box)
+                yield Glance(box, heat, found, frame)
 
     def _in_pixels(self, cells: Box, heat: Floats, frame: Box) -> Box:
         return in_pixels(cells, heat.shape, frame, self.options.margin, self.options.min_side)
+
+
+def _apart(box: Box, other: Box) -> bool:
+    return box[0] >= other[2] or box[2] <= other[0] or box[1] >= other[3] or box[3] <= other[1]
 
 
 def in_pixels(cells: Box, shape: tuple[int, ...], frame: Box, margin: float = 0.0, min_side: int = 1) -> Box:

@@ -32,10 +32,10 @@ class MagCrop(Preprocessor):
     **The way back.** Put back to where they came from, the parts share the image's frame, so the given view's
     ``to_original`` stays as it is; a reduced image has a scale in it, a crop that is shown alone an offset. No
     arrangement here shows two places of different maps in one image. View.meta's ``magcrop`` says what was done:
-    ``granularity``, ``boxes`` (crops, outer one first, in pixels of the view as it came), ``kept_pixels`` (pixels'
-    worth of detail left of the last image; ``kept_share`` of those it came with), ``plain`` (why the view was left as
-    it was: ``task``, ``small``, ``no-attend``, ``no-backbone`` or ``flat``, else None). A ``uri`` in it is dropped
-    where pixels changed: what others keep by it is of another image.
+    ``granularity``, ``boxes`` (crops, place by place, the outer one first, in pixels of the view as it came),
+    ``kept_pixels`` (pixels' worth of detail left of the last image; ``kept_share`` of those it came with), ``plain``
+    (why the view was left as it was: ``task``, ``small``, ``no-attend``, ``no-backbone`` or ``flat``, else None). A
+    ``uri`` in it is dropped where pixels changed: what others keep by it is of another image.
 
     Args:
         preset: ``geomag`` or ``paper`` (the paper; the default), ``fast``, ``fast-336`` or ``magnify``, see
@@ -108,38 +108,37 @@ class MagCrop(Preprocessor):
             return self._plain(view, reason, level)
         side = self.options.stitch_side if self.options.composition == "stitch" else None
         base = within(view, side, self.options.resample)
-        glances = self._glances(view, base, words, level, backbone)
-        if not glances:
+        places = self._places(view, base, words, level, backbone)
+        if not places:
             return self._plain(view, "flat", level)
-        boxes = tuple(glance.box for glance in glances)
-        return self._composed(view, base, boxes, level)
+        return self._composed(view, base, places, level)
 
-    def _glances(
+    def _places(
         self, view: View, base: View, words: str, level: Granularity, backbone: Backbone | None
-    ) -> list[Glance]:
-        """The crops, outer one first; for pixel granularity the second one lies within the first and is smaller."""
+    ) -> list[tuple[Box, ...]]:
+        """The crops of each place, outer one first; for pixel granularity the second lies within it and is smaller."""
         height, width = view.size
-        first = self.looker.look(base, words, backbone, (0, 0, width, height))
-        if first is None:
-            return []
+        found = self.looker.look(base, words, backbone, (0, 0, width, height), self.options.crops)
         if level is Granularity.REGION:
-            return [first]
+            return [(first.box,) for first in found]
+        return [(first.box, *self._second(view, words, backbone, first)) for first in found]
+
+    def _second(self, view: View, words: str, backbone: Backbone | None, first: Glance) -> list[Box]:
         if self.options.second == "map":
             second = self.looker.within(first)
-        else:
-            second = self.looker.look(cropped(view, first.box), words, backbone, first.box)
-        return [first] if second is None else [first, second]
+            return [] if second is None else [second.box]
+        return [glance.box for glance in self.looker.look(cropped(view, first.box), words, backbone, first.box)]
 
-    def _composed(self, view: View, base: View, boxes: tuple[Box, ...], level: Granularity) -> View:
+    def _composed(self, view: View, base: View, places: list[tuple[Box, ...]], level: Granularity) -> View:
         """What is shown: ``base`` is ``view`` at the scale that is composed at."""
         if self.options.composition == "stitch":
-            placed = tuple(moved(box, view.size, base.size) for box in boxes)
+            placed = [tuple(moved(box, view.size, base.size) for box in place) for place in places]
             shown, kept = with_stitched(base, placed, self.options)
         else:
-            shown, kept = with_crop(view, boxes, self.options)
+            shown, kept = with_crop(view, places[0], self.options)
         if self.options.composition == "both":
             shown = with_global(view, shown, self.options)
-        return self._noted(view, shown, level, boxes, kept)
+        return self._noted(view, shown, level, tuple(box for place in places for box in place), kept)
 
     def _plain(self, view: View, reason: str, level: Granularity | None = None) -> View:
         kept = float(view.size[0] * view.size[1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,9 @@ class WordEncoder:
                 found[row] = (weight[:, None] * self.table[ids]).sum(axis=0) / weight.sum()
         return found
 
-    def config(self) -> dict[str, Any]:
-        """Its kind and size."""
+    def config(self, folder: Path) -> dict[str, Any]:
+        """Its kind and size; its weights are stored with the layers, wherever that is."""
+        del folder
         return {"kind": "words", "buckets": int(self.table.shape[0]), "width": int(self.table.shape[1])}
 
     def tensors(self) -> dict[str, NDArray[Any]]:

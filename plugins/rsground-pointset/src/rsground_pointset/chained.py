@@ -8,6 +8,8 @@ from rsground.types import Region, Usage, View
 from rsground_pointset.conditions import Step
 
 KEY = "conditions"
+NO_COST = Usage(**dict.fromkeys((each.name for each in fields(Usage)), 0))
+"""What no question costs: adding to it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,11 @@ class RayExecutor(Executor):
         cpus_per_worker: as Ray counts them.
         timeout_s: longest a call of a system may take; the worker is then replaced and the sample asked again.
         retries: how often a sample is asked again after a worker died over it; then it counts as not answered.
-        lease: ``"auto"`` measures the latency of systems that need more than the core while nothing else of rsground
+        lease: ``"auto"`` measures the time of systems that need more than the core while nothing else of rsground
             runs on the card (the machine, where a worker has no card); ``"all"`` of every system; ``"off"`` measures
             as it comes.
-        latency_every: under a lease, only every so-manieth sample is measured (and has a latency); the others run side
-            by side. 1: all, 0: none.
+        latency_every: under a lease, only every so-manieth sample is measured (and has a time); the others, and
+            batches, run side by side. 1: all, 0: none.
         min_free_gpu_gib: free memory of its card that a worker waits for; None: nine tenths of its part of the card.
         min_free_ram_gib: likewise of the machine.
         patience_s: how long to wait for memory, or go without any worker.

@@ -1,4 +1,4 @@
-"""The actor: builds systems, answers tasks, and measures latency only while the device is its own."""
+"""The actor: builds systems, answers tasks, and measures time only while the device is its own."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ import ray
 from rsground.bench.messages import Report
 from rsground.bench.work import Step, Task, Workbench
 from rsground.contracts import Job
+from rsground.records import USAGE
 from rsground.source_key import code_key
 from rsground_ray.keeper import Leases
 from rsground_ray.memory import Need, free_room, visible_cards, wait_for_room
 from rsground_ray.processes import Life, this_life
 
-LATENCY = 0
-"""Place of the latency in a record's usage."""
+TIMES = (USAGE.index("latency_s"), USAGE.index("time_s"))
+"""Places of what the clock said in a record's usage."""
 
 
 class Terms(NamedTuple):
     """How a worker works.
 
     Attributes:
-        leased: jobs (by place) whose latency is measured under a lease; others are answered without one.
-        every: of a leased job's samples every so-manieth is measured, the others have no latency; 0: none is.
+        leased: jobs (by place) whose time is measured under a lease; others are answered without one.
+        every: of a leased job's samples every so-manieth is measured, the others have no time; 0: none is.
         need: free memory to wait for before starting; ``patience_s`` how long.
         folder: the driver's working folder, for relative paths.
     """
@@ -90,7 +91,7 @@ class Worker:
             with self._lease(alone) as wait:
                 waited += wait
                 for number, step in steps:
-                    found.append((number, self._answer(task, step, keeps_latency=alone is not False)))
+                    found.append((number, self._answer(task, step, keeps_times=alone is not False)))
         return Report(task.number, found, time.monotonic() - began - waited, finished=True)
 
     def pulse(self) -> float:
@@ -99,7 +100,7 @@ class Worker:
         return 0.0 if began is None else time.monotonic() - began
 
     def _terms_of(self, task: Task, step: Step) -> bool | None:
-        """True: alone, with latency; False: beside others, without; None: no lease."""
+        """True: alone, with its time; False: beside others, without; None: no lease."""
         if step.job not in self._terms.leased:
             return None
         every = self._terms.every
@@ -113,16 +114,17 @@ class Worker:
         with self._lease(False if job in self._terms.leased else None):
             self._bench.prepare(job)
 
-    def _answer(self, task: Task, step: Step, *, keeps_latency: bool) -> list[tuple[int, dict[str, Any]]]:
+    def _answer(self, task: Task, step: Step, *, keeps_times: bool) -> list[tuple[int, dict[str, Any]]]:
         self._step_began = time.monotonic()
         try:
             found = list(self._bench.answer(task, step))
         finally:
             self._step_began = None
-        if not keeps_latency:
+        if not keeps_times:
             for _, record in found:
                 if record["prediction"] is not None:
-                    record["prediction"]["usage"][LATENCY] = None
+                    for place in TIMES:
+                        record["prediction"]["usage"][place] = None
         return found
 
     @contextmanager

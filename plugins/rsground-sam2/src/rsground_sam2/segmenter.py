@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
 from rsground.contracts import MaskPrompt, Segmenter
 from rsground.errors import ShapeError
+from rsground.models.devices import pick_device, pick_dtype
 from rsground_sam2.config import ImageModelConfig
 from rsground_sam2.image_model import Pyramid
 from rsground_sam2.prompts import Group, groups
@@ -54,8 +55,9 @@ class Sam2Segmenter(Segmenter):
         checkpoint: a folder (``config.json`` and ``model.safetensors``, or a system's folder with ``segmenter/``), or a
             published ``.pt`` file; None for random weights of ``config``.
         config: a released configuration's name (``sam2.1_hiera_large``), or a configuration.
-        device: where to compute; ``auto`` takes an accelerator where there is one.
-        dtype: ``float32``, or ``bfloat16`` / ``float16`` to compute under autocast.
+        device: where to compute: ``auto`` (the first CUDA device, else the CPU), ``cpu``, ``cuda``, ``cuda:1`` ...
+        dtype: ``float32``, or ``bfloat16`` / ``float16`` to compute under autocast; ``auto`` is bfloat16 on CUDA and
+            float32 on the CPU. ``fp32``, ``bf16`` and ``fp16`` are short for them.
         multimask: when to ask for three alternatives and take the one of the highest predicted quality; ``auto`` is
             SAM 2's rule: for prompts of at most one point.
         stability: whether an unstable single mask is replaced by the best alternative (SAM 2's evaluation setting);
@@ -64,7 +66,8 @@ class Sam2Segmenter(Segmenter):
     Raises:
         CheckpointError: the weights do not load.
         UnknownNameError: no such released configuration.
-        ShapeError: an option has none of the values above.
+        DeviceError: no such device or precision here.
+        ShapeError: ``multimask`` has none of the values above.
     """
 
     def __init__(
@@ -77,15 +80,10 @@ class Sam2Segmenter(Segmenter):
         multimask: Choice = "auto",
         stability: bool | None = None,
     ) -> None:
-        if dtype not in ("float32", "bfloat16", "float16") or multimask not in ("auto", "always", "never"):
-            raise ShapeError(
-                f"segmenter sam2 takes dtype float32, bfloat16 or float16 and multimask auto, always or never, "
-                f"got {dtype!r} and {multimask!r}"
-            )
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device, self.multimask = torch.device(device), multimask
-        self._dtype: torch.dtype = getattr(torch, dtype)
+        if multimask not in ("auto", "always", "never"):
+            raise ShapeError(f"segmenter sam2 takes multimask auto, always or never, got {multimask!r}")
+        self.device, self.multimask = pick_device(device), multimask
+        self._dtype = pick_dtype(dtype, self.device)
         self.module = load_model(checkpoint, config, stability=stability).to(self.device).eval()
 
     @property

@@ -1,6 +1,6 @@
 """SEG-token paradigm: the language model's hidden states prompt a mask decoder (GeoPixel, SegEarth-R1)."""
 
-from rsground import BackboneSpec, HeadSpec, PreprocessorSpec, hookimpl
+from rsground import BackboneSpec, DatasetSpec, HeadSpec, PreprocessorSpec, hookimpl
 
 
 @hookimpl
@@ -48,8 +48,23 @@ def rsground_backbones() -> list[BackboneSpec]:
         ),
         BackboneSpec(
             name="segearth-r1-phi",
-            target="rsground_segtoken.segearth:SegEarthR1Backbone",
+            target="rsground_segtoken.segearth.backbone:SegEarthR1Backbone",
             summary="SegEarth-R1's Phi-1.5 as published; reads descriptions for head segearth-r1 with preset paper",
             requires=("torch", "safetensors", "transformers"),
         ),
+    ]
+
+
+@hookimpl
+def rsground_datasets() -> list[DatasetSpec]:
+    """The frame that SegEarth-R1 is scored in, around any data set."""
+    return [
+        DatasetSpec(
+            name="segearth-1024",
+            target="rsground_segtoken.segearth.upstream_frame:UpstreamFrame",
+            summary="another data set's masks in SegEarth-R1's padded 1024 x 1024 frame (option of: its name)",
+            tasks=("mask",),
+            requires=("torch",),
+            licence="that of the data set",
+        )
     ]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from rsground.codecs import Codec, Grammar, TextBox, TextMask, TextOBB
 from rsground.contracts import TextHead, Training
-from rsground.errors import UnknownNameError
+from rsground.errors import DataError, UnknownNameError
 from rsground.regions import unmap_region
 from rsground.types import Generation, Prediction, Region, Sample, Task, View
 from rsground_textmask import prompts
 from rsground_textmask.refinement import Hints, check_hints, refined
 from rsground_textmask.signals import AllSignals
-from rsground_textmask.supervision import Supervision
+from rsground_textmask.supervision import Supervision, signals_told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,8 @@ class GeoGroundHead(TextHead):
         convention: angle convention of oriented boxes. The paper's "0 to 90" is loss-free only as ``"oc"``.
         signals: ``"task"`` asks for the task's signal; ``"all"`` asks for box, oriented box and mask in one answer,
             which the ``bcs`` metric needs (ours; the paper asks three times).
-        supervision: ``"base"``, ``"pal"``, ``"ggl"`` or ``"hybrid"`` (both, as in the paper's table 6).
+        supervision: what is taught beside the plain question: ``"base"`` nothing, ``"pal"``, ``"ggl"`` or
+            ``"hybrid"`` (both, as in the paper's table 6), of what the annotation tells.
         refine: what a segmenter, when the system has one, is told to refine a mask from: ``"box+mask"``, the grid and
             its box (paper: "HBB and coarse mask to prompt SAM", details open), ``"box"`` or ``"mask"`` alone. It looks
             at the image that tiles were cut from.
@@ -83,7 +84,16 @@ class GeoGroundHead(TextHead):
         return self._codec(sample).grammar(view.size)
 
     def training_pairs(self, sample: Sample, view: View, rng: np.random.Generator) -> Iterable[Training]:
-        """The plain pair, then what hybrid supervision adds for a sample with targets."""
+        """The plain pair, then what hybrid supervision adds for a sample with targets, as far as those tell of it.
+
+        Raises:
+            DataError: all signals are asked for at once, and a target has no mask.
+        """
+        if self._all is not None and sample.targets and Task.MASK not in signals_told(sample.targets):
+            raise DataError(
+                f'sample {sample.id!r}: signals = "all" teaches box, oriented box and mask together, and not every '
+                'target of it has a mask; train on annotated masks, or with signals = "task"'
+            )
         yield Training(prompt=self._ask(sample), answer=self.target(sample, view))
         if sample.targets:
             yield from self._supervision.pairs(sample.expression, _seen(sample, view), view.size, rng)

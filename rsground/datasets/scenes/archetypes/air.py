@@ -11,7 +11,6 @@ from rsground.datasets.scenes.plan import Layer
 from rsground.datasets.scenes.structures import YELLOW, car_park, hall, road
 
 WHITE: RGB = (222.0, 222.0, 214.0)
-BLACK: RGB = (52.0, 52.0, 54.0)
 
 
 def airport(b: Builder, area: Area) -> None:

@@ -1,8 +1,7 @@
-"""SegEarth-R1: description tokens are the query, one mask comes out. Needs torch; full size needs transformers."""
+"""SegEarth-R1: description tokens are the query, one mask comes out. Needs torch; its Phi needs transformers."""
 
-from rsground_segtoken.segearth.backbone import SegEarthR1Backbone
 from rsground_segtoken.segearth.config import PRESETS, HeadConfig
 from rsground_segtoken.segearth.head import SegEarthR1Head
 from rsground_segtoken.segearth.swin import SWINS, SwinConfig
 
-__all__ = ["PRESETS", "SWINS", "HeadConfig", "SegEarthR1Backbone", "SegEarthR1Head", "SwinConfig"]
+__all__ = ["PRESETS", "SWINS", "HeadConfig", "SegEarthR1Head", "SwinConfig"]

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import AutoTokenizer
 
-from rsground.assembly import locate
-from rsground.contracts import Backbone, Prompt
+from rsground.contracts import Prompt
 from rsground.errors import CheckpointError, PromptError
+from rsground.models import adapters
 from rsground.models.devices import in_parts, pick_device, pick_dtype
+from rsground.models.folder import part_folder
+from rsground.models.loading import quiet
+from rsground.models.teachable import TeachableBackbone
+from rsground.models.teaching import Taught
 from rsground.models.tokens import ids_of
-from rsground.types import Generation, Usage
-from rsground_segtoken.segearth.checkpoint import load_language
-from rsground_segtoken.segearth.model import description_states
-from rsground_segtoken.segearth.packing import Kind, Turn, pack, turn
+from rsground.types import Generation, Usage, View
+from rsground_segtoken.segearth.checkpoint import load_language, save_language
+from rsground_segtoken.segearth.model import description_rows, last_states, text_loss
+from rsground_segtoken.segearth.packing import IGNORED, Kind, Packed, Turn, pack, turn
 
 SEG = "[SEG]"
 
 
-class SegEarthR1Backbone(Backbone):
-    """The published Phi-1.5 and its prompt, for head ``segearth-r1`` with ``preset="paper"`` and the same checkpoint.
+class SegEarthR1Backbone(TeachableBackbone):
+    """The published Phi-1.5 and its prompt, for head ``segearth-r1`` with a connector (``preset="paper"``).
 
-    The tower and the connector are the head's; their visual tokens come in ``options["visual_embeddings"]``. Nothing
-    is generated: upstream never does, and the answer that the head forces is the description itself.
+    The tower and the connector are the head's: it lends them when it is bound. Nothing is generated: upstream never
+    does, and the answer that the head forces is the description itself.
 
     Args:
-        checkpoint: folder with ``config.json``, the tokenizer's files and safetensors.
+        checkpoint: folder with ``config.json``, the tokenizer's files and safetensors: SegEarth-R1 as published, a
+            system's folder, or plain Phi as transformers has it, to train from.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` ...
         dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), or by name.
         kind: which of the two released prompts: ``"Referring"`` or ``"Reasoning"``.
         batch_size: prompts at once.
 
+    Attributes:
+        see: views to visual tokens ``(B, V, D)``; set by the head, None until then.
+        replies: whether the prompt has a place for an answer in words, learned in training, never written.
+
     Raises:
-        CheckpointError: the folder is no SegEarth-R1, or not whole.
+        CheckpointError: the folder is neither SegEarth-R1 nor Phi, or not whole.
         DeviceError: no such device or precision here.
     """
 
-    takes_visual_embeddings = True
+    see: Callable[[Sequence[View]], Tensor] | None = None
 
     def __init__(
         self,
@@ -51,23 +61,17 @@ class SegEarthR1Backbone(Backbone):
         kind: Kind = "Referring",
         batch_size: int = 4,
     ) -> None:
-        from transformers import AutoTokenizer
-
-        folder = locate(checkpoint)
+        folder = part_folder(checkpoint, "backbone")
         place = pick_device(device)
         self.model = load_language(folder, device=place, dtype=pick_dtype(dtype, place))
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            with quiet():
+                self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"its tokenizer cannot be loaded: {' '.join(str(error).split())}", folder) from error
         self.kind: Kind = kind
+        self.replies = kind == "Reasoning"
         self.batch_size = batch_size
-        self._seg = ids_of(self.tokenizer, (SEG,))[SEG]
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return torch.device(self.model.device)
 
     @property
     def hidden_size(self) -> int:
@@ -78,6 +82,15 @@ class SegEarthR1Backbone(Backbone):
         """Length of ``text`` in Phi's tokens."""
         return len(self._encode(text))
 
+    def save(self, folder: str | Path) -> None:
+        """Write configuration, tokenizer and weights under the published names; a LoRA adapter is merged.
+
+        Raises:
+            CheckpointError: the folder cannot be written.
+        """
+        state = self.model.state_dict() if self.lora is None else adapters.merged_state(self.model)
+        save_language(self.model.config, state, self.tokenizer, Path(folder))
+
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
@@ -86,14 +99,34 @@ class SegEarthR1Backbone(Backbone):
 
     @torch.no_grad()
     def _answer(self, prompts: Sequence[Prompt]) -> list[Generation]:
+        turns, packed = self._packed(prompts)
+        visual = int(packed.attention[0].sum()) - turns[0].length(0)
+        states = description_rows(last_states(self.model, packed), packed)
+        return [self._generation(*each, visual) for each in zip(prompts, turns, states, strict=True)]
+
+    def _fit(self, prompt: Prompt) -> Prompt:
+        self._turn(prompt)
+        return prompt
+
+    def _teach(self, prompts: Sequence[Prompt]) -> Taught:
+        """One pass. The loss is that of the replies, their template's words and ends included, 0 where there is none.
+
+        As upstream, which takes a text loss on reasoning data alone.
+        """
+        turns, packed = self._packed(prompts)
+        states = last_states(self.model, packed)
+        replied = torch.tensor([self.replies and "reply" in each.options for each in prompts], device=self.device)
+        return Taught(
+            text_loss(self.model, states, packed.labels.where(replied[:, None], IGNORED)),
+            tuple(description_rows(states, packed)),
+            tuple(torch.tensor(each.refer, dtype=torch.long, device=self.device) for each in turns),
+        )
+
+    def _packed(self, prompts: Sequence[Prompt]) -> tuple[list[Turn], Packed]:
         turns = [self._turn(prompt) for prompt in prompts]
         table: Any = self.model.get_input_embeddings()
-        visual = torch.stack([_visual(prompt) for prompt in prompts]).to(self.device, table.weight.dtype)
-        states = description_states(self.model, pack(turns, visual, table))
-        return [
-            self._generation(prompt, each, rows, visual.shape[1])
-            for prompt, each, rows in zip(prompts, turns, states, strict=True)
-        ]
+        visual = self._seen(prompts).to(self.device, table.weight.dtype)
+        return turns, pack(turns, visual, table)
 
     def _turn(self, prompt: Prompt) -> Turn:
         if prompt.answer is None:
@@ -101,20 +134,21 @@ class SegEarthR1Backbone(Backbone):
                 "backbone 'segearth-r1-phi' reads descriptions and writes nothing; use it with head 'segearth-r1', "
                 "which puts the description into the answer"
             )
-        return turn(prompt.answer.removesuffix(SEG), self._encode, self._seg, kind=self.kind)
+        seg = ids_of(self.tokenizer, (SEG,))[SEG]
+        reply = prompt.options.get("reply")
+        return turn(prompt.answer.removesuffix(SEG), self._encode, seg, kind=self.kind, answer=reply)
+
+    def _seen(self, prompts: Sequence[Prompt]) -> Tensor:
+        views = [prompt.view for prompt in prompts if prompt.view is not None]
+        if self.see is None or len(views) < len(prompts):
+            raise PromptError(
+                "backbone 'segearth-r1-phi' sees through its head's connector, and every prompt shows an image; use it "
+                "with head 'segearth-r1', encoder='swin' and connector=True (preset='paper')"
+            )
+        return self.see(views)
 
     def _generation(self, prompt: Prompt, each: Turn, rows: Tensor, visual: int) -> Generation:
-        read = each.length(visual) - visual - len(each.refer)
+        read = each.length(0) - len(each.refer)
         used = Usage(visual_tokens=visual, prompt_tokens=read, output_tokens=len(each.refer))
         hidden = rows if "hidden" in prompt.capture else None
         return Generation(prompt.answer or "", "forced", token_ids=each.refer, hidden=hidden, usage=used)
-
-
-def _visual(prompt: Prompt) -> Tensor:
-    found = prompt.options.get("visual_embeddings")
-    if not isinstance(found, Tensor):
-        raise PromptError(
-            "backbone 'segearth-r1-phi' sees through its head's connector; use it with head 'segearth-r1', "
-            "encoder='swin' and connector=True (preset='paper')"
-        )
-    return found

@@ -11,14 +11,24 @@ import torch
 from torch import Tensor, nn
 
 from rsground.errors import CheckpointError
-from rsground.models.state import read_state
-from rsground_segtoken.segearth.model import SegEarthR1, language_model, phi_config
-from rsground_segtoken.segearth.names import from_published
+from rsground.models.state import read_state, save_state
+from rsground_segtoken.segearth.model import SegEarthR1, language_model, phi_config, read_phi
+from rsground_segtoken.segearth.names import from_published, to_published
 
 if TYPE_CHECKING:
     from transformers import PhiConfig, PhiForCausalLM
 
-_SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "bos_token_id",
+    "eos_token_id",
+)
+_ROTARY = "partial_rotary_factor"
+_KIND, _PLAIN = "llava_phi", "phi"
 _SHOWN = 3
 
 
@@ -36,7 +46,7 @@ def load_published(folder: str | Path, *, device: str = "cpu", dtype: torch.dtyp
         CheckpointError: nothing to read there, a pickle, or keys missing, unexpected or misshapen.
     """
     root = Path(folder)
-    config = published_phi(root)
+    config = phi_of(root, read_config(root))
     with torch.device("meta"):
         model = SegEarthR1(config)
     fill(model, from_published(read_state(root), config.num_attention_heads), root)
@@ -49,14 +59,17 @@ def load_language(
 ) -> PhiForCausalLM:
     """The language model alone, from the same folder; other parts of the checkpoint are left where they are.
 
+    A folder of plain Phi will do, to train from; the bias of its output layer, which SegEarth-R1 has not, is left.
+
     Raises:
         CheckpointError: as :func:`load_published`.
     """
     root = Path(folder)
-    config = published_phi(root)
+    config = phi_of(root, read_config(root, _PLAIN))
     with torch.device("meta"):
         model = language_model(config)
     state = from_published(read_state(root), config.num_attention_heads)
+    state.pop("language.lm_head.bias", None)
     prefix = "language."
     fill(model, {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}, root)
     settle(model)
@@ -65,18 +78,35 @@ def load_language(
     return model
 
 
-def published_phi(root: Path) -> PhiConfig:
-    """The language model's configuration, as far as ``config.json`` tells it.
+def save_language(config: PhiConfig, state: Mapping[str, Tensor], tokenizer: Any, folder: Path) -> None:
+    """Write the language model as :func:`load_language` reads it: published names, attention weights fused.
 
     Raises:
-        CheckpointError: as :func:`read_config`.
+        CheckpointError: the folder cannot be written.
     """
-    config = read_config(root)
-    return phi_config(**{name: config[name] for name in _SIZES if name in config})
+    said = {name: getattr(config, name) for name in _FIELDS}
+    rotary: Any = config.rope_parameters
+    file = folder / "config.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"model_type": _KIND, **said, _ROTARY: rotary[_ROTARY]}, indent=2)
+        file.write_text(text, encoding="utf-8")
+        tokenizer.save_pretrained(folder)
+    except OSError as error:
+        raise CheckpointError(f"cannot be written: {error}", path=folder) from error
+    ours = {f"language.{name}": tensor for name, tensor in state.items()}
+    save_state(to_published(ours, config.num_attention_heads), folder)
 
 
-def read_config(root: Path) -> dict[str, Any]:
-    """The published ``config.json``.
+def phi_of(root: Path, config: Mapping[str, Any]) -> PhiConfig:
+    """The language model's configuration, as far as ``config.json`` tells it."""
+    if config["model_type"] == _PLAIN:
+        return read_phi(root)
+    return phi_config(**{name: config[name] for name in (*_FIELDS, _ROTARY) if name in config})
+
+
+def read_config(root: Path, *others: str) -> dict[str, Any]:
+    """The published ``config.json``, or that of one of the ``others``, by their ``model_type``.
 
     Raises:
         CheckpointError: it is not there, or another model's.
@@ -89,8 +119,9 @@ def read_config(root: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"cannot be read as JSON: {error}", path=file) from error
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind != "llava_phi":
-        raise CheckpointError(f"model_type must be 'llava_phi' (SegEarth-R1), got {kind!r}", path=file)
+    if kind not in (_KIND, *others):
+        known = " or ".join(repr(each) for each in (_KIND, *others))
+        raise CheckpointError(f"model_type must be {known} (SegEarth-R1), got {kind!r}", path=file)
     return dict(config)
 
 

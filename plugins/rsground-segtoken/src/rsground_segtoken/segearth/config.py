@@ -28,7 +28,7 @@ class HeadConfig:
         layers, decoder_hidden: of the mask decoder.
         mask_stride: 4, or 2 for finer masks, their detail taken from the backbone's fifth map or the pixels.
         freeze: no gradients for the encoder, which then stays in evaluation mode.
-        connector: compress the coarsest map to visual tokens, offered to backbones that take them.
+        connector: compress the coarsest map to visual tokens, for backbones that see through the head.
         presence: a trained logit says whether anything is there at all (upstream has none).
         reject: probability of presence below which the answer is *nothing is there*; read with ``presence``.
         min_score: mean probability of the mask's pixels below which the answer is *nothing is there*; 0 never.

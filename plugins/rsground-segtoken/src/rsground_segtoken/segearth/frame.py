@@ -81,17 +81,30 @@ class Frame:
 def framed(image: NDArray[np.uint8], frame: Frame) -> Tensor:
     """An ``(H, W, 3)`` uint8 RGB image in its frame, as a normalised float32 ``(3, side, side)`` tensor.
 
-    Resized values are rounded to whole numbers and the padding is black *before* normalisation, as in the released
-    preprocessing, so padded pixels are about -2 and not 0.
+    The padding is black *before* normalisation, as in the released preprocessing, so padded pixels are about -2 and
+    not 0.
 
     Raises:
         ShapeError: no such image.
     """
+    return (_placed(image, frame) - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+def framed_pixels(image: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+    """The same before normalisation, ``(side, side, 3)`` uint8.
+
+    Raises:
+        ShapeError: as :func:`framed`.
+    """
+    return _placed(image, frame).permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+
+
+def _placed(image: NDArray[np.uint8], frame: Frame) -> Tensor:
+    """``(3, side, side)`` float32, whole numbers 0 ... 255: resized values are rounded, as in the released code."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ShapeError(f"an image must be (H, W, 3) uint8 RGB, got {image.dtype} {image.shape}")
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
-    placed = frame.place(pixels).round().clamp(0, 255)
-    return (placed - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    return frame.place(pixels).round().clamp(0, 255)
 
 
 def framed_mask(mask: NDArray[np.bool_], frame: Frame) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -46,9 +47,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
         options: fields of :class:`~rsground_segtoken.segearth.config.HeadConfig`.
 
     Attributes:
-        states: ``"answer"``: :meth:`loss` wants the states of *all* answer tokens, as :meth:`target` writes them.
-        text_weight: of the text loss in training. The answer is the description itself, so there is nothing to learn
-            from it: 0, as upstream for referring data.
+        states: ``"answer"``: :meth:`loss` wants the states of *all* answer tokens, as :meth:`target` writes them. What
+            those tokens say is the description itself, so no text loss is taken on them.
 
     Raises:
         UnknownNameError: no such preset or option.
@@ -59,7 +59,6 @@ class SegEarthR1Head(TokenHead, nn.Module):
     tasks: ClassVar[frozenset[Task]] = frozenset({Task.HBB, Task.OBB, Task.MASK})
     special_tokens: ClassVar[tuple[str, ...]] = (SEG,)
     states: ClassVar[str] = "answer"
-    text_weight: ClassVar[float] = 0.0
 
     def __init__(
         self,
@@ -100,6 +99,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
     def bind(self, backbone: Any) -> None:
         """Learn the backbone's width, device and the id of ``[SEG]``; called once by whoever joins the parts.
 
+        A backbone that has ``see`` is lent :meth:`visual_tokens` for it, where there is a connector.
+
         Raises:
             ContractError: its tokenizer does not know ``[SEG]``, or the weights are for another width.
         """
@@ -118,6 +119,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
             self.token_ids = ids_of(tokenizer, self.special_tokens)
         if getattr(backbone, "device", None) is not None:
             self.to(backbone.device)
+        if self.connector is not None and hasattr(backbone, "see"):
+            backbone.see = self.visual_tokens
 
     @property
     def hidden_size(self) -> int | None:
@@ -144,17 +147,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
     # -- asking ---------------------------------------------------------------------------------------------------
 
     def prompt(self, sample: Sample, view: View) -> Prompt:
-        """The question with the description as its forced answer, and visual tokens where the backbone takes them.
-
-        A backbone takes them if it says ``takes_visual_embeddings``; they are in ``options["visual_embeddings"]``,
-        ``(V, D)``. On other backbones the connector is not used.
-        """
-        made = super().prompt(sample, view)
-        options = dict(made.options)
-        if self.connector is not None and getattr(self.backbone, "takes_visual_embeddings", False):
-            with torch.no_grad():
-                options["visual_embeddings"] = self.visual_tokens([view])[0]
-        return replace(made, answer=self.target(sample, view), options=options)
+        """The question with the description as its forced answer."""
+        return replace(super().prompt(sample, view), answer=self.target(sample, view))
 
     def _ask(self, sample: Sample) -> str:
         del sample
@@ -165,17 +159,24 @@ class SegEarthR1Head(TokenHead, nn.Module):
         del view
         return " ".join(sample.expression.replace(SEG, " ").split()) + SEG
 
+    def reply(self, sample: Sample) -> str | None:
+        """The sample's answer in words, where the backbone learns it: ``segearth-r1-phi``, ``kind="Reasoning"``."""
+        return sample.answer if getattr(self.backbone, "replies", False) else None
+
     def visual_tokens(self, views: Sequence[View]) -> Tensor:
-        """The connector's tokens ``(B, V, D)``.
+        """The connector's tokens ``(B, V, D)``, with gradients where the mode has them; views of one array seen once.
 
         Raises:
             ContractError: the head has no connector.
         """
         if self.encoder is None or self.connector is None:
             raise ContractError("head 'segearth-r1' has a connector with encoder='swin' and connector=True only")
-        frames = [Frame.of(view.size, self.config.size) for view in views]
-        tokens: Tensor = self.connector(self.encoder(pixels_of(views, frames, self.device))[-1])
-        return tokens
+        unique, rows = _unique(views)
+        frames = [Frame.of(view.size, self.config.size) for view in unique]
+        with self._encoding():
+            coarsest = self.encoder(pixels_of(unique, frames, self.device))[-1]
+        tokens: Tensor = self.connector(coarsest)
+        return tokens[rows]
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
@@ -191,15 +192,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
     def encode(self, views: Sequence[View]) -> Features:
         """Features of views, with gradients where the mode has them; views of one array are encoded once."""
         branch = self._built()
-        rows: list[int] = []
-        unique: list[View] = []
-        places: dict[int, int] = {}
-        for view in views:
-            place = places.setdefault(id(view.images[-1]), len(unique))
-            if place == len(unique):
-                unique.append(view)
-            rows.append(place)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze):
+        unique, rows = _unique(views)
+        with self._encoding():
             if self.encoder is not None:
                 frames = tuple(Frame.of(view.size, self.config.size) for view in unique)
                 lateral: Tensor | None = pixels_of(unique, frames, self.device)
@@ -211,6 +205,10 @@ class SegEarthR1Head(TokenHead, nn.Module):
         if lateral is None:
             lateral = pixels_of(unique, frames, self.device)
         return Features(maps[-1], branch.pixels(maps[-4:], lateral), frames).pick(rows)
+
+    def _encoding(self) -> AbstractContextManager[Any]:
+        """The mode an encoder runs in: without gradients where it is frozen."""
+        return torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze)
 
     # -- answering ------------------------------------------------------------------------------------------------
 
@@ -280,6 +278,19 @@ class SegEarthR1Head(TokenHead, nn.Module):
                 "head 'segearth-r1' does not know the width of the backbone's states yet: give hidden_size, or bind it"
             )
         return self.branch
+
+
+def _unique(views: Sequence[View]) -> tuple[list[View], list[int]]:
+    """The views of different arrays, and which of them each view shows."""
+    unique: list[View] = []
+    rows: list[int] = []
+    places: dict[int, int] = {}
+    for view in views:
+        place = places.setdefault(id(view.images[-1]), len(unique))
+        if place == len(unique):
+            unique.append(view)
+        rows.append(place)
+    return unique, rows
 
 
 def _union(sample: Sample, view: View) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from rsground.errors import MissingExtraError
 from rsground_segtoken.segearth.branch import BranchConfig, MaskBranch
 from rsground_segtoken.segearth.connector import CompressionConnector
 from rsground_segtoken.segearth.description import pool_rows
-from rsground_segtoken.segearth.packing import Packed
+from rsground_segtoken.segearth.packing import IGNORED, Packed
 from rsground_segtoken.segearth.swin import Swin, SwinConfig
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ def phi_config(**changes: Any) -> PhiConfig:
     return PhiConfig(**{**fields, **changes})
 
 
+def read_phi(folder: Path) -> PhiConfig:
+    """The configuration in a folder of plain Phi."""
+    from transformers import PhiConfig
+
+    return PhiConfig.from_pretrained(folder, local_files_only=True)
+
+
 def language_model(config: PhiConfig) -> PhiForCausalLM:
     """Phi with the published output layer, which has no bias."""
     from transformers import PhiForCausalLM
@@ -55,10 +63,26 @@ def language_model(config: PhiConfig) -> PhiForCausalLM:
     return model
 
 
-def description_states(language: PhiForCausalLM, packed: Packed) -> list[Tensor]:
-    """States ``(n_i, D)`` of each description, its trailing [SEG] included, after the final norm."""
+def last_states(language: PhiForCausalLM, packed: Packed) -> Tensor:
+    """States ``(B, L, D)`` of a batch after the final norm."""
     found = language.model(inputs_embeds=packed.embeddings, attention_mask=packed.attention, use_cache=False)
-    return [rows[mask] for rows, mask in zip(found.last_hidden_state, packed.refer, strict=True)]
+    states: Tensor = found.last_hidden_state
+    return states
+
+
+def description_rows(states: Tensor, packed: Packed) -> list[Tensor]:
+    """States ``(n_i, D)`` of each description, its trailing [SEG] included."""
+    return [rows[mask] for rows, mask in zip(states, packed.refer, strict=True)]
+
+
+def text_loss(language: PhiForCausalLM, states: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of the next token over all labels ``(B, L)`` that are not ignored; 0 without any."""
+    wanted = labels[:, 1:]
+    trained = wanted != IGNORED
+    if not trained.any():
+        return states.new_zeros(())
+    logits: Tensor = language.lm_head(states[:, :-1][trained])
+    return functional.cross_entropy(logits.float(), wanted[trained])
 
 
 class SegEarthR1(MaskBranch):
@@ -93,7 +117,7 @@ class SegEarthR1(MaskBranch):
 
     def forward(self, maps: list[Tensor], packed: Packed) -> Tensor:
         """Mask logits ``(B, size, size)`` in the frame; above 0 is foreground."""
-        pooled = pool_rows(description_states(self.language, packed))
+        pooled = pool_rows(description_rows(last_states(self.language, packed), packed))
         logits = self.masks(pooled, maps[-1], self.pixels(maps)).logits[-1]
         full = functional.interpolate(logits.float(), size=(self.size, self.size), mode="bilinear", align_corners=False)
         return full[:, 0]

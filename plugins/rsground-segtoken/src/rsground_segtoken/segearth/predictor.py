@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -91,7 +92,8 @@ class MaskedDecoder(nn.Module):
 
     Args:
         width, heads, hidden, layers: sizes.
-        stored_unused: also hold the released checkpoint's parameters that nothing reads, so that it loads strictly.
+        stored_unused: also hold the released checkpoint's parameters that nothing reads, so that it loads strictly;
+            they are not trained.
     """
 
     def __init__(
@@ -107,10 +109,8 @@ class MaskedDecoder(nn.Module):
         self.level_embed = nn.Embedding(3, width)
         self.mask_embed = Perceptron(width)
         if stored_unused:
-            for name, count in (("query_feat", 100), ("query_embed", 100), ("SEG_query_embed", 101)):
-                self.add_module(name, nn.Embedding(count, width))
-            self.new_query_embed = nn.Embedding(1, width)
-            self.SEG_proj, self.CLASS_proj = Perceptron(width, 2), Perceptron(width, 2)
+            for name, module in _unread(width):
+                self.add_module(name, module.requires_grad_(False))
 
     def forward(self, queries: Tensor, features: PixelFeatures) -> Masks:
         """Queries ``(B, Q, C)`` to their masks."""
@@ -132,6 +132,14 @@ class MaskedDecoder(nn.Module):
 
     def _predicted(self, queries: Tensor, mask_features: Tensor) -> Tensor:
         return torch.einsum("bqc,bchw->bqhw", self.mask_embed(self.decoder_norm(queries)), mask_features)
+
+
+def _unread(width: int) -> Iterator[tuple[str, nn.Module]]:
+    """What the released checkpoint holds and nothing reads."""
+    for name, count in (("query_feat", 100), ("query_embed", 100), ("SEG_query_embed", 101), ("new_query_embed", 1)):
+        yield name, nn.Embedding(count, width)
+    for name in ("SEG_proj", "CLASS_proj"):
+        yield name, Perceptron(width, 2)
 
 
 @torch.no_grad()

@@ -15,8 +15,9 @@ from rsground.models.devices import pick_device, pick_dtype
 from rsground.types import Generation, Usage, View
 from rsground_segtoken.geopixel.full.language import Memory
 from rsground_segtoken.geopixel.full.tokenizer import END, START, PieceTokenizer
+from rsground_segtoken.geopixel.full.vision import token_count
 from rsground_segtoken.geopixel.full.weights import load_geopixel
-from rsground_segtoken.hd_tiles import divide, lay_out
+from rsground_segtoken.hd_tiles import MAX_TILES, Division, divide, lay_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,17 +42,27 @@ class GeoPixelBackbone(Backbone):
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` ...
         dtype: ``"auto"`` (bfloat16 on CUDA, float32 on the CPU), or by name.
         hd_num: bound on tiles, 9 as published; views that come through ``hd-tiles`` bring their own canvas.
+        max_tiles: cap on tiles, which large images reach whatever ``hd_num`` says; see
+            :func:`rsground_segtoken.hd_tiles.divide`.
 
     Raises:
         CheckpointError: the folder is no GeoPixel, or not whole.
     """
 
-    def __init__(self, checkpoint: str | Path, *, device: str = "auto", dtype: str = "auto", hd_num: int = 9) -> None:
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        hd_num: int = 9,
+        max_tiles: int = MAX_TILES,
+    ) -> None:
         place = pick_device(device)
         self.tokenizer = PieceTokenizer(checkpoint)
         self.model = load_geopixel(checkpoint, dtype=pick_dtype(dtype, place), device=place)
         self.segmenter = self.model.segmenter()
-        self.hd_num = hd_num
+        self.hd_num, self.max_tiles = hd_num, max_tiles
 
     @property
     def device(self) -> torch.device:
@@ -88,27 +99,54 @@ class GeoPixelBackbone(Backbone):
 
     def _asked(self, prompt: Prompt) -> _Asked:
         """Begin of text, image, question: the order of inference (in training, upstream put the image first)."""
-        text = f"{START}user\n{prompt.text}{END}\n{START}assistant\n"
-        image = None if prompt.view is None else self.model.image_tokens(self.canvas(prompt.view))
         before = [self.model.config.language.bos_token_id]
-        embeddings, rows = self.model.lay_out(before, image, self.tokenizer.encode(text))
-        visual = 0 if image is None else len(image)
-        bound = self.model.config.language.max_length
-        if embeddings.shape[1] > bound:
+        after = self.tokenizer.encode(f"{START}user\n{prompt.text}{END}\n{START}assistant\n")
+        self._check_length(prompt, len(before) + len(after))
+        image = None if prompt.view is None else self.model.image_tokens(self.canvas(prompt.view))
+        embeddings, rows = self.model.lay_out(before, image, after)
+        return _Asked(embeddings, rows, 0 if image is None else len(image))
+
+    def _check_length(self, prompt: Prompt, words: int) -> None:
+        """Refuse what is too long, before the image is looked at."""
+        bound, cells = self.model.config.language.max_length, self.model.config.vision.cells
+        visual = 0 if prompt.view is None else token_count(self._grid(prompt.view), cells)
+        if words + visual > bound:
+            advice = None if prompt.view is None else self._advice(prompt.view, bound - words)
             raise PromptError(
-                f"the prompt {prompt.text[:60]!r} takes {embeddings.shape[1]} tokens, {visual} of them visual, and "
-                f"GeoPixel's bound is {bound}; use a smaller hd_num or image"
+                f"the prompt {prompt.text[:60]!r} takes {words + visual} tokens, {visual} of them visual, and "
+                f"GeoPixel's bound is {bound}; {advice or 'use fewer words'}"
             )
-        return _Asked(embeddings, rows, visual)
+
+    def _advice(self, view: View, room: int) -> str | None:
+        """What makes a view's tokens fit into ``room``; None where not even one tile does."""
+        rows, columns = self._grid(view)
+        while rows * columns > 1:
+            most = rows * columns
+            rows, columns = divide(view.source.size, most, "inference", self._tile, most - 1).grid
+            if token_count((rows, columns), self.model.config.vision.cells) <= room:
+                place = "preprocessor 'hd-tiles'" if self._has_canvas(view) else "backbone 'geopixel-7b'"
+                return f"give {place} max_tiles={rows * columns}"
+        return None
 
     def canvas(self, view: View) -> NDArray[np.uint8]:
         """What the tiles are cut from: the view's own canvas where ``hd-tiles`` made one, else laid out here."""
-        tile = self.model.config.vision.image_size
-        shown = view.images[-1]
-        if "grid" in view.meta and shown.shape[:2] == tuple(tile * count for count in view.meta["grid"]):
-            return shown
-        image = view.source.images[-1]
-        return lay_out(image, divide((image.shape[0], image.shape[1]), self.hd_num, "inference", tile))
+        return view.images[-1] if self._has_canvas(view) else lay_out(view.source.images[-1], self._division(view))
+
+    @property
+    def _tile(self) -> int:
+        return self.model.config.vision.image_size
+
+    def _grid(self, view: View) -> tuple[int, int]:
+        """(rows, columns) of tiles of a view."""
+        if self._has_canvas(view):
+            return view.size[0] // self._tile, view.size[1] // self._tile
+        return self._division(view).grid
+
+    def _has_canvas(self, view: View) -> bool:
+        return "grid" in view.meta and view.size == tuple(self._tile * count for count in view.meta["grid"])
+
+    def _division(self, view: View) -> Division:
+        return divide(view.source.size, self.hd_num, "inference", self._tile, self.max_tiles)
 
     def _write(self, asked: _Asked, most: int) -> tuple[list[int], Tensor, str]:
         """Greedy ids before the end of the turn, their states ``(T, D)``, and how it ended."""

@@ -1,0 +1,177 @@
+"""Samples that nothing can be learned from cost themselves alone: they are named, counted, and others stand in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsground.builtin.codec_head import CodecHead
+from rsground.errors import ContractError, DataError, PromptError
+from rsground.models.backbone import TransformersBackbone
+from rsground.models.folder import read_card
+from rsground.models.training.passing import GoodPairs, passed_over
+from rsground.models.training.recipe import Recipe, read_recipe
+from rsground.models.training.refusal import Refusal
+from rsground.models.training.running import run_recipe
+from rsground.models.training.sample_stream import PairStream
+from rsground.models.training.ways import Ways, training_in
+from rsground.types import ImageRef, Region, Sample, Task, View
+
+RECIPE = """
+stage = "system"
+[data]
+kind = "dataset"
+name = "jsonl"
+root = "pictures"
+[model]
+checkpoint = "{model}"
+options = {{ max_context = 256 }}
+lora = {{ rank = 2 }}
+[head]
+name = "codec"
+options = {{ codec = "text-hbb" }}
+[schedule]
+steps = 6
+batch = 2
+workers = {workers}
+"""
+
+
+def spoil(pictures: Path, rows: Sequence[int]) -> None:
+    """An expression too long for the context, an image that is none, a target that no head can write."""
+    samples = [json.loads(line) for line in (pictures / "samples.jsonl").read_text().splitlines()]
+    for row in rows:
+        if row % 3 == 0:
+            samples[row]["expression"] = "the square " * 100
+        elif row % 3 == 1:
+            (pictures / f"{row}.png").write_bytes(b"no picture")
+        else:
+            samples[row]["targets"] = [{"label": "nowhere"}]
+    (pictures / "samples.jsonl").write_text("\n".join(json.dumps({**each, "split": "train"}) for each in samples))
+
+
+def recipe(tmp_path: Path, llava: Path, workers: int = 0) -> Recipe:
+    file = tmp_path / "squares.toml"
+    file.write_text(RECIPE.format(model=llava, workers=workers))
+    return read_recipe(file)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_samples_do_not_stop_a_run(tmp_path: Path, llava: Path, pictures: Path, workers: int) -> None:
+    spoil(pictures, [0, 4])
+    with training_in(Ways("cpu", quiet=True)):
+        out = run_recipe(recipe(tmp_path, llava, workers), tmp_path / "runs")
+    work = tmp_path / "runs" / "squares"
+    assert [each.sample for each in passed_over(work)] == ["n0", "n4"]
+    reasons = [each.reason for each in passed_over(work)]
+    assert "context is 256" in reasons[0]
+    assert "4.png" in reasons[1]
+    assert read_card(out).training["samples passed over"] == 2
+    assert len((work / "passed_over.jsonl").read_text().splitlines()) == 2, "once each"
+    (log,) = work.rglob("*.log")
+    assert log.read_text().count("passed over: sample 'n0': PromptError") == 1
+    assert log.read_text().count("passed over: sample 'n4': ImageError") == 1
+
+
+def test_where_most_are_bad_the_run_stops(tmp_path: Path, llava: Path, pictures: Path) -> None:
+    spoil(pictures, [0, 3, 1, 4])
+    with training_in(Ways("cpu", quiet=True)), pytest.raises(DataError, match=r"most .* 4 of 6 samples.*sample 'n\d'"):
+        run_recipe(recipe(tmp_path, llava), tmp_path / "runs")
+
+
+class Counting(PairStream):
+    """Samples of which some are bad, without a picture to read."""
+
+    bad: frozenset[int] = frozenset()
+
+    def view(self, sample: Sample) -> View:
+        if int(sample.id) in self.bad:
+            raise OSError(f"no {sample.id}")
+        return View((np.zeros((8, 8, 3), np.uint8),), (8, 8))
+
+
+class Anything(TransformersBackbone):
+    """Encodes anything to nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def encoded(self, prompt: Any) -> Any:
+        return None
+
+
+def stream(count: int, bad: frozenset[int], seed: int = 0) -> Counting:
+    image = ImageRef("none", 8, 8)
+    box = (Region(hbb=(1.0, 1.0, 4.0, 4.0)),)
+    samples = [Sample(str(number), (image,), f"thing {number}", Task.HBB, box) for number in range(count)]
+    made = Counting(samples, CodecHead("text-hbb"), seed=seed)
+    made.bad = bad
+    return made
+
+
+@given(
+    st.integers(5, 30).flatmap(
+        lambda count: st.tuples(st.just(count), st.frozensets(st.integers(0, count - 1), max_size=count // 4))
+    ),
+    st.integers(0, 3),
+    st.lists(st.integers(0, 200), min_size=1, max_size=20),
+)
+@settings(max_examples=60, deadline=None)
+def test_an_item_depends_on_its_place_alone(counts: tuple[int, frozenset[int]], seed: int, places: list[int]) -> None:
+    plain, one = stream(counts[0], frozenset(), seed), stream(*counts, seed)
+    good = GoodPairs(one, Anything())
+    seen = [good[place] for place in places]
+    again = GoodPairs(stream(*counts, seed), Anything())
+    for place, pair in reversed([*zip(places, seen, strict=True)]):
+        assert again[place].sample.id == pair.sample.id
+        assert int(pair.sample.id) not in counts[1]
+        wanted = plain[place].sample.id
+        if int(wanted) in counts[1]:
+            assert pair.instead_of[0] == Refusal(wanted, f"OSError: no {wanted}")
+        else:
+            assert (pair.sample.id, pair.instead_of) == (wanted, ())
+
+
+def test_half_of_the_samples_may_be_bad_and_no_more() -> None:
+    good = GoodPairs(stream(40, frozenset(range(20))), Anything())
+    assert {int(good[place].sample.id) for place in range(400)} == set(range(20, 40))
+    worse = GoodPairs(stream(40, frozenset(range(21))), Anything())
+    with pytest.raises(DataError, match="21 of 40 samples"):
+        [worse[place] for place in range(40)]
+    many = GoodPairs(stream(100_000, frozenset(range(70_000))), Anything())
+    with pytest.raises(DataError, match=r"\d+ of 256 tries"):
+        [many[place] for place in range(400)]
+
+
+def test_what_is_not_a_samples_fault_is_raised(pictures: Path) -> None:
+    one = stream(9, frozenset())
+    one.samples = [replace(each, task=Task.VQA) for each in one.samples]
+    with pytest.raises(ContractError, match="not 'vqa'"):
+        GoodPairs(one, Anything())[0]
+
+    class Full(Counting):
+        def view(self, sample: Sample) -> View:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        GoodPairs(Full(one.samples, one.head), Anything())[0]
+
+
+def test_encoded_pairs_teach_what_prompts_teach(llava: Path) -> None:
+    backbone = TransformersBackbone(llava, device="cpu")
+    one = stream(3, frozenset())
+    prompts = [one[place].prompt for place in range(3)]
+    rows = [backbone.encoded(prompt) for prompt in prompts]
+    assert torch.equal(backbone.teach(rows).loss, backbone.teach(prompts).loss)
+    with pytest.raises(PromptError, match="needs an answer"):
+        backbone.encoded(replace(prompts[0], answer=None))
