@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -77,6 +79,31 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
+@dataclass(frozen=True, slots=True)
+class Short:
+    """That memory did not suffice.
+
+    Attributes:
+        reason: what the error said, in a line.
+    """
+
+    reason: str
+
+
+def tried(run: Callable[[], Answer]) -> Answer | Short:
+    """What ``run`` answers; where memory did not suffice, why, and what the attempt held is free again."""
+    try:
+        return run()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:200]
+    # The error is gone here, and with its traceback the tensors of what failed.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return Short(reason)
+
+
 def in_parts(items: Sequence[Item], most: int, run: Callable[[Sequence[Item]], Sequence[Answer]]) -> list[Answer]:
     """Answers to all items, ``most`` at a time; a part that does not fit in memory is halved, and so are later ones.
 
@@ -86,19 +113,13 @@ def in_parts(items: Sequence[Item], most: int, run: Callable[[Sequence[Item]], S
     answers: list[Answer] = []
     while len(answers) < len(items):
         part = items[len(answers) : len(answers) + most]
-        try:
-            answers += run(part)
+        found = tried(partial(run, part))
+        if not isinstance(found, Short):
+            answers += found
             continue
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            reason = " ".join(str(error).split())[:200]
-        # The error is gone here, and with its traceback the tensors of the part that failed.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
         if len(part) == 1:
             raise DeviceError(
-                f"one prompt alone does not fit in memory ({reason}); use a smaller image, dtype='bfloat16' or a "
+                f"one prompt alone does not fit in memory ({found.reason}); use a smaller image, dtype='bfloat16' or a "
                 f"smaller model"
             )
         most = (len(part) + 1) // 2

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from mmengine.dist import is_distributed
 from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from rsground.errors import DeviceError
 from rsground.models.atomic import replacing
-from rsground.models.devices import is_out_of_memory
+from rsground.models.devices import Short, tried
 
 FILE = "memory.json"
 """How much fits at once, in a run's folder; without it a run tries the whole batch again."""
@@ -72,17 +72,14 @@ class Frugal:
         self._batches.append(data)
         left = [data]
         while True:
-            try:
-                return [self._one(each) for each in left][-1]
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                reason = " ".join(str(error).split())[:200]
-            # The error is gone here, and with its traceback the tensors of what failed.
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            self._halve(data, reason)
+            told = tried(partial(self._all, left))
+            if not isinstance(told, Short):
+                return told
+            self._halve(data, told.reason)
             left = self._batches  # half-made gradients cannot be told from whole ones: all of the update once more
+
+    def _all(self, batches: Sequence[Any]) -> dict[str, Tensor]:
+        return [self._one(each) for each in batches][-1]
 
     def _one(self, data: Any) -> dict[str, Tensor]:
         if self.most is None or self.module.count(data) <= self.most:
