@@ -337,6 +337,17 @@ def test_embeddings_are_weighted_whichever_way_they_come(weighted: Any, encoded:
     np.testing.assert_array_equal(masks[1], alone[0])
 
 
+def test_prompts_that_are_none_weigh_nothing(weighted: Any, encoded: Any) -> None:
+    """Sam2Segmenter.decode takes None for what is not given; so does what stands before it."""
+    rows = states(2, weighted.embed_dim)[:, None]
+    with torch.no_grad():
+        plain = weighted.decode(encoded, embeddings=rows)
+        found = weighted.decode(encoded, embeddings=rows, boxes=None, points=None, labels=None, masks=None)
+        boxed = weighted.decode(encoded, boxes=[[10, 10, 90, 60]], embeddings=None)
+    torch.testing.assert_close(found, plain, atol=0, rtol=0)
+    torch.testing.assert_close(boxed, weighted.decode(encoded, boxes=[[10, 10, 90, 60]]), atol=0, rtol=0)
+
+
 def test_scales_are_checked() -> None:
     with pytest.raises(ShapeError, match="'scales' must be shares"):
         WeightedScales(scales=(2.0,), checkpoint=TRAINED)

@@ -131,8 +131,8 @@ def best_box(heat: Floats, search: Search) -> Candidate | None:
 def standing_out(heat: Floats, search: Search) -> Iterator[Candidate]:
     """Candidates that stand out from their neighbourhood, most first, each apart from those before; none if flat.
 
-    Of equal contrasts the smallest box comes first (or the largest, as ``search.ties`` says), of equal boxes the
-    uppermost, then the leftmost.
+    Of equal contrasts the smallest box comes first (or the largest, as ``search.ties`` says), of equal areas the least
+    tall, of equal boxes the uppermost, then the leftmost.
 
     Args:
         heat: ``(H, W)`` finite, >= 0.

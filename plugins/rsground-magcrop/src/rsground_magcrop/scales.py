@@ -99,10 +99,11 @@ class WeightedScales(Segmenter):
 
         With boxes, points or coarse masks the first scale answers alone; boxes and points are in pixels of the image.
         """
+        prompts = {name: value for name, value in prompts.items() if value is not None}
         if set(prompts) - {"embeddings", "multimask"}:
             across, down = _share(features)
             for name in ("boxes", "points"):
-                if prompts.get(name) is not None and (across, down) != (1.0, 1.0):
+                if name in prompts and (across, down) != (1.0, 1.0):
                     prompts[name] = _moved(prompts[name], across, down)
             first: tuple[Tensor, Tensor] = self.inner.decode(features.features[0], **prompts)
             return first
