@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rsground import Grounder
 from rsground.errors import DataError
+from rsground.models.card import Card, PartCard, read_card, write_card
 from rsground.types import Task
 from rsground_magcrop.granularity import OF_TASK, Granularity, GranularityClassifier, load_classifier
 from rsground_magcrop.magcrop import MagCrop
@@ -114,11 +116,7 @@ def test_saved_and_loaded_again(tmp_path: Path) -> None:
 
 
 def test_a_system_folder_may_bring_one(tmp_path: Path) -> None:
-    own = GranularityClassifier(
-        WordEncoder(np.zeros((8, 4), np.float32), np.zeros(8, np.float32)),
-        [(np.zeros((3, 4), np.float32), np.asarray([0, 5, 0], np.float32))],
-    )
-    own.save(tmp_path / "preprocessors" / "magcrop")
+    own_classifier(tmp_path / "preprocessors" / "magcrop")
     assert MagCrop(checkpoint=tmp_path).classifier.classify("Describe the image.") is Granularity.REGION
     assert MagCrop(checkpoint=tmp_path / "elsewhere").classifier.classify("Describe the image.") is Granularity.IMAGE
 
@@ -221,8 +219,9 @@ def test_bert_is_found_again_wherever_one_works(
     (tmp_path / "own").rename(tmp_path / "moved")
     np.testing.assert_allclose(load_classifier("../moved/classifier").probabilities(QUESTIONS), expected, atol=1e-3)
     (tmp_path / "models").rename(tmp_path / "gone")
-    with pytest.raises(DataError, match=r'text encoder is to lie in .*models/bert.*"encoder", "path"'):
+    with pytest.raises(DataError, match=r'text encoder is to lie in .*models/bert.*"encoder", "path"') as caught:
         load_classifier(tmp_path / "moved" / "classifier")
+    assert "do not fit" not in str(caught.value), "nothing else is wrong"
 
 
 def test_bert_within_the_classifiers_folder_moves_with_it(bert: Path, tmp_path: Path) -> None:
@@ -235,6 +234,82 @@ def test_bert_within_the_classifiers_folder_moves_with_it(bert: Path, tmp_path: 
     (tmp_path / "own").rename(tmp_path / "moved")
     again = load_classifier(tmp_path / "moved")
     np.testing.assert_allclose(again.probabilities(QUESTIONS), made.probabilities(QUESTIONS), atol=1e-3)
+
+
+def own_classifier(folder: Path) -> None:
+    """One that calls everything a region."""
+    made = GranularityClassifier(
+        WordEncoder(np.zeros((8, 4), np.float32), np.zeros(8, np.float32)),
+        [(np.zeros((3, 4), np.float32), np.asarray([0, 5, 0], np.float32))],
+    )
+    made.save(folder, note="kept")
+
+
+def system(folder: Path, options: dict[str, Any]) -> Path:
+    """The folder of a system of text with magcrop before it."""
+    card = Card(
+        "my/own",
+        head=PartCard("codec", {"codec": "text-hbb"}),
+        backbone=PartCard("blind", {"text": "none"}),
+        preprocessors=(PartCard("magcrop", {"fallback": "plain", **options}),),
+    )
+    write_card(folder, card)
+    return folder
+
+
+@pytest.mark.parametrize("encoder", ["ours", "words", "bert", "bert inside"])
+def test_a_saved_system_takes_its_classifier_along(
+    encoder: str, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything else is gone when it is asked again, from another folder; and it can be saved once more."""
+    from rsground_magcrop.bert import BertEncoder
+
+    monkeypatch.chdir(tmp_path)
+    options: dict[str, Any] = {} if encoder == "ours" else {"classifier": "given/classifier"}
+    if encoder == "words":
+        own_classifier(tmp_path / "given" / "classifier")
+    elif encoder != "ours":
+        home = Path("given/classifier" if encoder == "bert inside" else "given") / "models" / "bert"
+        shutil.copytree(bert, home)
+        GranularityClassifier(BertEncoder(home), _layers(16)).save("given/classifier")
+    first, found = system(tmp_path / "first", options), []
+    for before, after in (("first", "second"), ("second", "third")):
+        with Grounder.from_pretrained(tmp_path / before) as grounder:
+            (step,) = grounder.pipeline.steps  # type: ignore[union-attr]
+            found.append(step.classifier.probabilities(QUESTIONS))
+            grounder.save_pretrained(tmp_path / after)
+    shutil.rmtree(first)
+    shutil.rmtree(tmp_path / "given", ignore_errors=True)
+    (tmp_path / "third").rename(tmp_path / "moved")
+    shutil.rmtree(tmp_path / "second")
+    monkeypatch.chdir(tmp_path.parent)
+    (part,) = read_card(tmp_path / "moved").preprocessors
+    assert part.options == {"fallback": "plain"}
+    with Grounder.from_pretrained(tmp_path / "moved") as grounder:
+        (step,) = grounder.pipeline.steps  # type: ignore[union-attr]
+        assert step._folder == tmp_path / "moved" / "preprocessors" / "magcrop"
+        for expected in found:
+            np.testing.assert_allclose(step.classifier.probabilities(QUESTIONS), expected, atol=1e-6)
+        assert grounder.ground(np.zeros((64, 64, 3), np.uint8), "the car", Task.HBB).error is None
+
+
+def test_a_classifier_that_is_not_there_is_named_when_a_system_is_saved(tmp_path: Path) -> None:
+    folder = system(tmp_path / "first", {"classifier": str(tmp_path / "gone"), "granularity": "task"})
+    with Grounder.from_pretrained(folder) as grounder, pytest.raises(DataError, match=r"gone: .*'config.json' is miss"):
+        grounder.save_pretrained(tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_folder_of_a_package_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "some_package_of_mine").mkdir()
+    (tmp_path / "some_package_of_mine" / "__init__.py").touch()
+    own_classifier(tmp_path / "some_package_of_mine" / "system" / "preprocessors" / "magcrop")
+    monkeypatch.syspath_prepend(tmp_path)
+    for options in (
+        {"checkpoint": "some_package_of_mine:system"},
+        {"classifier": "some_package_of_mine:system/preprocessors/magcrop"},
+    ):
+        assert MagCrop(**options).classifier.classify("Describe the image.") is Granularity.REGION  # type: ignore[arg-type]
 
 
 def test_the_command_trains_on_a_relative_bert(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

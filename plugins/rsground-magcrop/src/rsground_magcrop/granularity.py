@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -16,7 +18,7 @@ from rsground.errors import DataError
 from rsground.types import Task
 
 Floats = NDArray[np.float32]
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, ENCODER = "config.json", "model.safetensors", "encoder"
 HIDDEN = (256, 128)
 """Neurons of the two hidden layers (paper); the output has one per granularity."""
 
@@ -113,10 +115,29 @@ def load_classifier(folder: str | Path | None = None) -> GranularityClassifier:
     Raises:
         DataError: no classifier there, or one whose parts do not fit.
     """
-    if folder is not None:
-        return _read(Path(folder))
-    with as_file(files("rsground_magcrop") / "classifier") as shipped:
-        return _read(shipped)
+    with _home(folder) as home:
+        return _read(home)
+
+
+def copy_classifier(folder: str | Path | None, target: Path) -> None:
+    """Write a classifier (None: our own) into another folder, and the text encoder that it reads with beside it.
+
+    Raises:
+        DataError: as :func:`load_classifier`.
+    """
+    with _home(folder) as home:
+        _read(home)
+        config = json.loads((home / CONFIG).read_text(encoding="utf-8"))
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home / WEIGHTS, target / WEIGHTS)
+        if "path" in config["encoder"]:
+            shutil.copytree(home / config["encoder"]["path"], target / ENCODER)
+            config["encoder"]["path"] = ENCODER
+    (target / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _home(folder: str | Path | None) -> AbstractContextManager[Path]:
+    return as_file(files("rsground_magcrop") / "classifier") if folder is None else nullcontext(Path(folder))
 
 
 def _read(folder: Path) -> GranularityClassifier:
@@ -144,6 +165,8 @@ def _read(folder: Path) -> GranularityClassifier:
         ]
         found = GranularityClassifier(_encoder(config["encoder"], tensors, folder), layers)
         found.probabilities(["Where is it?"])
+    except DataError:
+        raise  # its text encoder says itself what is wrong
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise DataError(f"the parts of this granularity classifier do not fit: {error!r}", folder) from error
     return found

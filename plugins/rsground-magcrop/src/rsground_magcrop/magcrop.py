@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from rsground.assembly import locate
 from rsground.contracts import Backbone, Head, Preprocessor
 from rsground.types import Sample, View
 from rsground_magcrop.compose import Box
 from rsground_magcrop.frames import cropped, moved, shrunk, with_crop, with_global, with_stitched, within
-from rsground_magcrop.granularity import OF_TASK, Granularity, GranularityClassifier, load_classifier
+from rsground_magcrop.granularity import OF_TASK, Granularity, GranularityClassifier, copy_classifier, load_classifier
 from rsground_magcrop.look import Glance, Looker
 from rsground_magcrop.options import options as read_options
 from rsground_magcrop.wordings import instruction
@@ -49,6 +50,9 @@ class MagCrop(Preprocessor):
         ShapeError: an option is out of range.
     """
 
+    saved_options: ClassVar[frozenset[str]] = frozenset({"classifier"})
+    """Options that :meth:`save` writes into its folder, so that a saved system must not name them again."""
+
     def __init__(
         self,
         preset: str | None = None,
@@ -69,6 +73,14 @@ class MagCrop(Preprocessor):
             DataError: the folder holds none.
         """
         return load_classifier(self._folder)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the classifier, and a BERT that it reads with: a system's folder then needs nothing outside of it.
+
+        Raises:
+            DataError: there is none to write.
+        """
+        copy_classifier(self._folder, Path(folder))
 
     def listen(self, head: Head) -> None:
         """From now on, use ``head``'s own words for its tasks: what the model is asked is what it looks for."""
@@ -166,8 +178,8 @@ class MagCrop(Preprocessor):
 
 def _classifier_folder(classifier: str | Path | None, checkpoint: str | Path | None) -> Path | None:
     if classifier is not None:
-        return Path(classifier)
+        return locate(classifier)
     if checkpoint is not None:
-        own = Path(checkpoint) / "preprocessors" / "magcrop"
+        own = locate(checkpoint) / "preprocessors" / "magcrop"
         return own if (own / "config.json").is_file() else None
     return None
