@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,17 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from rsground.contracts import Dataset  # noqa: E402
+from rsground.contracts import BrokenRecord, Dataset  # noqa: E402
 from rsground.errors import UnknownNameError  # noqa: E402
 from rsground.images import read_image  # noqa: E402
 from rsground.pipeline import Pipeline  # noqa: E402
 from rsground.regions import mask_of  # noqa: E402
 from rsground.registry import load, load_dataset  # noqa: E402
 from rsground.testing import DatasetConformance  # noqa: E402
-from rsground.types import Generation, Sample  # noqa: E402
+from rsground.types import Generation, ImageRef, Region, Sample, Task  # noqa: E402
 from rsground_segtoken.segearth import SegEarthR1Head  # noqa: E402
 from rsground_segtoken.segearth.frame import Frame, framed, framed_mask  # noqa: E402
+from rsground_segtoken.segearth.upstream_frame import framed_sample  # noqa: E402
 
 SIZES = [(300, 500), (500, 300), (90, 90)]
 TINY = {
@@ -82,6 +84,27 @@ def test_samples_are_those_of_the_masks_in_the_square(pictures: Path) -> None:
     assert plain_set.fingerprint() != square_set.fingerprint()
     with pytest.raises(UnknownNameError, match="jsonl"):
         load_dataset("segearth-1024", pictures, "all", of="jsnl")
+
+
+def test_an_image_too_thin_costs_itself_alone(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "own")
+    Image.fromarray(np.zeros((2, 4000, 3), np.uint8)).save(tmp_path / "own" / "thin.png")
+    row = {"id": "thin", "image": "thin.png", "width": 4000, "height": 2, "expression": "it", "task": "mask"}
+    lines = (tmp_path / "own" / "samples.jsonl").read_text().splitlines()
+    lines.insert(2, json.dumps({**row, "targets": [{"hbb": [0, 0, 9, 2]}]}))
+    (tmp_path / "own" / "samples.jsonl").write_text("\n".join(lines))
+    data, broken = load_dataset("segearth-1024", tmp_path / "own", "all", of="jsonl"), list[BrokenRecord]()
+    data.on_broken = broken.append
+    assert [sample.id for sample in data] == [square.id for _, square in of(pictures)]
+    ((path, _, code, detail),) = broken
+    assert (Path(path).name, code) == ("thin.png", "bad-image")
+    assert "sample 'thin': an image of (2, 4000) is too thin for a frame of 1024" in detail
+
+
+def test_metres_per_pixel_are_those_of_the_square() -> None:
+    image = ImageRef("drawn", 300, 512)
+    plain = Sample("a", (image,), "the field", Task.MASK, (Region(hbb=(0, 0, 9, 9)),), meta={"gsd": 0.5, "place": "x"})
+    assert framed_sample(plain).meta == {"gsd": 0.25, "place": "x"}, "512 pixels became 1024 of the same ground"
 
 
 class Describing:

@@ -21,6 +21,7 @@ from rsground.contracts import Prompt  # noqa: E402
 from rsground.errors import CheckpointError, PromptError  # noqa: E402
 from rsground.models.folder import read_state  # noqa: E402
 from rsground.models.grounder import Grounder  # noqa: E402
+from rsground.models.training.passing import GoodPairs  # noqa: E402
 from rsground.models.training.recipe import Recipe, read_recipe  # noqa: E402
 from rsground.models.training.running import run_recipe  # noqa: E402
 from rsground.models.training.sample_stream import Pair, PairStream, read_samples  # noqa: E402
@@ -33,7 +34,7 @@ from rsground_segtoken.segearth import SegEarthR1Head  # noqa: E402
 from rsground_segtoken.segearth.backbone import SegEarthR1Backbone  # noqa: E402
 from rsground_segtoken.segearth.checkpoint import read_config  # noqa: E402
 from rsground_segtoken.segearth.model import last_states, text_loss  # noqa: E402
-from rsground_segtoken.segearth.packing import IGNORED, pack, turn  # noqa: E402
+from rsground_segtoken.segearth.packing import IGNORED, Turn, pack, turn  # noqa: E402
 
 RECIPES = Path(__file__).resolve().parents[3] / "benchmarks" / "recipes"
 PARTS = {
@@ -312,6 +313,62 @@ def test_plain_phi_is_trained_from(tmp_path: Path, words: Any, paper: dict[str, 
     (folder / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(CheckpointError, match="'llava_phi' or 'phi'"):
         SegEarthR1Backbone(folder, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"hidden_act": "relu"},
+        {"layer_norm_eps": 0.1},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0, "partial_rotary_factor": 0.5}},
+        {"num_key_value_heads": 2},
+        {"qk_layernorm": True},
+    ],
+    ids=lambda said: next(iter(said)),
+)
+def test_a_phi_unlike_the_published_one_is_saved_as_it_is(tmp_path: Path, words: Any, said: dict[str, Any]) -> None:
+    from transformers import PhiConfig, PhiForCausalLM
+
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    plain = PhiForCausalLM(PhiConfig(vocab_size=len(words), initializer_range=0.3, **sizes, **said)).eval()
+    plain.save_pretrained(tmp_path / "phi")
+    words.save_pretrained(tmp_path / "phi")
+    SegEarthR1Backbone(tmp_path / "phi", device="cpu").save(tmp_path / "saved" / "backbone")
+    again = SegEarthR1Backbone(tmp_path / "saved", device="cpu")
+    ids = torch.tensor([[1, 5, 3, 2, 4, 4, 1, 0]])
+    with torch.no_grad():
+        states = again.model.model(ids).last_hidden_state
+        torch.testing.assert_close(states, plain.model(ids).last_hidden_state, atol=0, rtol=0)
+
+
+def test_a_prompt_becomes_tokens_once(
+    tmp_path: Path, published: Path, paper: dict[str, Any], fields: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a pair is found fit to be learned from; what the step is taught is that."""
+    _, made = joined(
+        recipe(tmp_path, published, {**paper, "checkpoint": str(published)}, **{"model.options.kind": "Reasoning"})
+    )
+    samples = read_samples({"name": "jsonl", "root": str(fields), "split": "train"}, fields)
+    good = GoodPairs(PairStream(samples, made.head, made.backbone), made.backbone)
+    told: list[str] = []
+
+    def counted(description: str, *rest: Any, **options: Any) -> Turn:
+        told.append(description)
+        return turn(description, *rest, **options)
+
+    monkeypatch.setattr("rsground_segtoken.segearth.backbone.turn", counted)
+    pairs = [good[place] for place in range(3)]
+    assert told == [pair.sample.expression for pair in pairs]
+    with torch.no_grad():
+        taught = made.backbone.teach([pair.encoded for pair in pairs])
+        assert len(told) == 3
+        again = made.backbone.teach([pair.prompt for pair in pairs])
+    assert len(told) == 6
+    assert float(taught.loss) > 0
+    assert torch.equal(taught.loss, again.loss)
+    for one, other in zip(taught.hidden, again.hidden, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_lora_leaves_the_language_model_and_is_merged(

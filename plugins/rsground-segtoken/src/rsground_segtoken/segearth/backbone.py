@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,13 @@ from rsground_segtoken.segearth.model import description_rows, last_states, text
 from rsground_segtoken.segearth.packing import IGNORED, Kind, Packed, Turn, pack, turn
 
 SEG = "[SEG]"
+
+
+class _Asked(NamedTuple):
+    """A prompt and its tokens."""
+
+    prompt: Prompt
+    turn: Turn
 
 
 class SegEarthR1Backbone(TeachableBackbone):
@@ -95,38 +102,36 @@ class SegEarthR1Backbone(TeachableBackbone):
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def _generate(self, prompts: Sequence[Prompt]) -> Sequence[Generation]:
-        return in_parts(prompts, self.batch_size, self._answer)
+        return in_parts([self._fit(prompt) for prompt in prompts], self.batch_size, self._answer)
 
     @torch.no_grad()
-    def _answer(self, prompts: Sequence[Prompt]) -> list[Generation]:
-        turns, packed = self._packed(prompts)
-        visual = int(packed.attention[0].sum()) - turns[0].length(0)
+    def _answer(self, rows: Sequence[_Asked]) -> list[Generation]:
+        packed = self._packed(rows)
+        visual = int(packed.attention[0].sum()) - rows[0].turn.length(0)
         states = description_rows(last_states(self.model, packed), packed)
-        return [self._generation(*each, visual) for each in zip(prompts, turns, states, strict=True)]
+        return [self._generation(*row, each, visual) for row, each in zip(rows, states, strict=True)]
 
-    def _fit(self, prompt: Prompt) -> Prompt:
-        self._turn(prompt)
-        return prompt
+    def _fit(self, prompt: Prompt) -> _Asked:
+        return _Asked(prompt, self._turn(prompt))
 
-    def _teach(self, prompts: Sequence[Prompt]) -> Taught:
+    def _teach(self, rows: Sequence[_Asked]) -> Taught:
         """One pass. The loss is that of the replies, their template's words and ends included, 0 where there is none.
 
         As upstream, which takes a text loss on reasoning data alone.
         """
-        turns, packed = self._packed(prompts)
+        packed = self._packed(rows)
         states = last_states(self.model, packed)
-        replied = torch.tensor([self.replies and "reply" in each.options for each in prompts], device=self.device)
+        replied = torch.tensor([self.replies and "reply" in each.prompt.options for each in rows], device=self.device)
         return Taught(
             text_loss(self.model, states, packed.labels.where(replied[:, None], IGNORED)),
             tuple(description_rows(states, packed)),
-            tuple(torch.tensor(each.refer, dtype=torch.long, device=self.device) for each in turns),
+            tuple(torch.tensor(each.refer, dtype=torch.long, device=self.device) for _, each in rows),
         )
 
-    def _packed(self, prompts: Sequence[Prompt]) -> tuple[list[Turn], Packed]:
-        turns = [self._turn(prompt) for prompt in prompts]
+    def _packed(self, rows: Sequence[_Asked]) -> Packed:
         table: Any = self.model.get_input_embeddings()
-        visual = self._seen(prompts).to(self.device, table.weight.dtype)
-        return turns, pack(turns, visual, table)
+        visual = self._seen([row.prompt for row in rows]).to(self.device, table.weight.dtype)
+        return pack([row.turn for row in rows], visual, table)
 
     def _turn(self, prompt: Prompt) -> Turn:
         if prompt.answer is None:

@@ -24,9 +24,19 @@ _FIELDS = (
     "intermediate_size",
     "num_hidden_layers",
     "num_attention_heads",
+    "num_key_value_heads",
+    "hidden_act",
+    "layer_norm_eps",
+    "qk_layernorm",
+    "max_position_embeddings",
+    "rope_parameters",
+    "resid_pdrop",
+    "embd_pdrop",
+    "attention_dropout",
     "bos_token_id",
     "eos_token_id",
 )
+"""What is read and written of a language model's configuration."""
 _ROTARY = "partial_rotary_factor"
 _KIND, _PLAIN = "llava_phi", "phi"
 _SHOWN = 3
@@ -79,17 +89,17 @@ def load_language(
 
 
 def save_language(config: PhiConfig, state: Mapping[str, Tensor], tokenizer: Any, folder: Path) -> None:
-    """Write the language model as :func:`load_language` reads it: published names, attention weights fused.
+    """Write the language model as :func:`load_language` reads it: published names, attention weights fused
+    where keys and queries have as many heads.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
     said = {name: getattr(config, name) for name in _FIELDS}
-    rotary: Any = config.rope_parameters
     file = folder / "config.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"model_type": _KIND, **said, _ROTARY: rotary[_ROTARY]}, indent=2)
+        text = json.dumps({"model_type": _KIND, **said, _ROTARY: said["rope_parameters"][_ROTARY]}, indent=2)
         file.write_text(text, encoding="utf-8")
         tokenizer.save_pretrained(folder)
     except OSError as error:

@@ -38,14 +38,20 @@ def from_published(state: Mapping[str, Tensor], heads: int = 32) -> dict[str, Te
 
 
 def to_published(state: Mapping[str, Tensor], heads: int = 32) -> dict[str, Tensor]:
-    """Our state dict under the published names, attention weights fused."""
+    """Our state dict under the published names, attention weights fused.
+
+    Where queries have more heads than keys they have no fused form, and stay as they are.
+    """
     found: dict[str, Tensor] = {}
     for name, tensor in state.items():
         split = _SPLIT.fullmatch(name)
         if split is None or not name.startswith("language."):
             found[_theirs(name)] = tensor
+            continue
+        parts = [state[f"{split['stem']}{letter}_proj.{split['kind']}"] for letter in "qkv"]
+        if len({part.shape for part in parts}) > 1:
+            found[_theirs(name)] = tensor
         elif split["part"] == "q":
-            parts = [state[f"{split['stem']}{letter}_proj.{split['kind']}"] for letter in "qkv"]
             fused = torch.stack([part.reshape(heads, -1, *part.shape[1:]) for part in parts], 1).flatten(0, 2)
             found[_theirs(f"{split['stem']}query_key_value.{split['kind']}")] = fused
     return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rsground.contracts import BrokenRecord, Dataset
+from rsground.errors import ShapeError
 from rsground.images import read_image
 from rsground.regions import region_from_mask, union_mask
 from rsground.registry import load_dataset
@@ -50,9 +51,20 @@ class UpstreamFrame(Dataset):
         self.inner: Dataset = load_dataset(of, root, split, **options)
 
     def __iter__(self) -> Iterator[Sample]:
-        """Framed samples of task ``mask``, in the order of the data set; others are left out."""
+        """Framed samples of task ``mask``, in the order of the data set; others are left out.
+
+        An image too thin for the square is reported as broken.
+        """
         self.inner.on_broken = self._report
-        return (framed_sample(sample) for sample in self.inner if sample.task is Task.MASK)
+        for sample in self.inner:
+            if sample.task is not Task.MASK:
+                continue
+            try:
+                framed = framed_sample(sample)
+            except ShapeError as error:
+                self._report(BrokenRecord(sample.image.uri, None, "bad-image", f"sample {sample.id!r}: {error}"))
+            else:
+                yield framed
 
     def fingerprint(self) -> str:
         """That of the data set, marked as framed."""
@@ -67,14 +79,21 @@ class UpstreamFrame(Dataset):
 
 
 def framed_sample(sample: Sample) -> Sample:
-    """A sample with its image and targets in the square."""
+    """A sample with its image and targets in the square, and ``gsd`` of that.
+
+    Raises:
+        ShapeError: the image is too thin.
+    """
     frame = Frame.of(sample.size, SIDE)
     image = ImageRef(f"{sample.image.uri}#{SIDE}", SIDE, SIDE, render=partial(_drawn, sample.image))
     targets = sample.targets
     if targets:
         mask = framed_mask(union_mask(targets, sample.size), frame)
         targets = (region_from_mask(mask.numpy() > 0),)
-    return replace(sample, images=(image,), targets=targets)
+    meta, pitch = sample.meta, sample.meta.get("gsd")
+    if isinstance(pitch, int | float):
+        meta = {**meta, "gsd": pitch * max(sample.size) / SIDE}
+    return replace(sample, images=(image,), targets=targets, meta=meta)
 
 
 def _drawn(image: ImageRef) -> NDArray[np.uint8]:
