@@ -26,11 +26,13 @@ from rsground.models.training.language_losses import (
     steps_loss,
     text_loss,
 )
-from rsground.models.training.packing import Lesson, Packed, Read, pack, run_packed
+from rsground.models.training.lessons import Asked
+from rsground.models.training.packing import Packed, Read, pack, run_packed
+from rsground.models.training.refusal import Refusal
 
 
 class PackLessons:
-    """Collates (image number, lessons) into facts and packed lessons.
+    """Collates what is taught of images into facts and packed lessons.
 
     Args:
         cache: facts of the images.
@@ -40,14 +42,15 @@ class PackLessons:
     def __init__(self, cache: FactCache, end: int) -> None:
         self.cache, self.end = cache, end
 
-    def __call__(self, batch: Sequence[tuple[int, list[Lesson]]]) -> dict[str, Any]:
-        numbers = [number for number, _ in batch]
+    def __call__(self, batch: Sequence[Asked]) -> dict[str, Any]:
+        numbers = [asked.at for asked in batch]
         rows = torch.tensor(numbers)
         found = self.cache.facts.select(rows).to(torch.device("cpu"), torch.float32)
         packed = pack(
-            [lessons for _, lessons in batch], self.cache.shows[rows].unbind(), found.numbers.shape[1], self.end
+            [asked.lessons for asked in batch], self.cache.shows[rows].unbind(), found.numbers.shape[1], self.end
         )
-        return {"found": found, "packed": packed, "images": numbers}
+        refused = [each for asked in batch for each in asked.refused]
+        return {"found": found, "packed": packed, "images": numbers, "refused": refused}
 
 
 class LanguageModel(BaseModel):  # type: ignore[misc]
@@ -86,9 +89,11 @@ class LanguageModel(BaseModel):  # type: ignore[misc]
         self.model.tower.eval()
         return self
 
-    def forward(self, found: Facts, packed: Packed, images: Sequence[int], mode: str = "loss") -> dict[str, Tensor]:
-        """Losses by name, and the pointer's accuracy."""
-        del mode
+    def forward(
+        self, found: Facts, packed: Packed, images: Sequence[int], mode: str = "loss", refused: Sequence[Refusal] = ()
+    ) -> dict[str, Tensor]:
+        """Losses by name, and the pointer's accuracy; what was passed over (``refused``) is told by others."""
+        del mode, refused
         read = run_packed(self.model, found, packed)
         losses = {"loss_pointer": self.pointing * pointer_loss(read, packed)}
         if read.verdict.members is not None:

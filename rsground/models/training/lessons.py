@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from rsground.models.training.as_told import AsTold
 from rsground.models.training.packing import Lesson
 from rsground.models.training.pair_kinds import drawn
 from rsground.models.training.refer_book import ReferBook
+from rsground.models.training.refusal import Refusal, Tally
 from rsground.models.training.scene_cache import SceneCache
 from rsground.models.training.steps import Steps
 from rsground.models.training.vocabulary import blank
@@ -109,8 +111,25 @@ class Chances:
         return cls(each=int(options.get("each", each)), write=write, **said)
 
 
+class Asked(NamedTuple):
+    """What is taught of one scene.
+
+    Attributes:
+        at: its number.
+        lessons: all of one head: what a head looks at, it looks at once.
+        refused: what was passed over on the way.
+    """
+
+    at: int
+    lessons: list[Lesson]
+    refused: list[Refusal]
+
+
 class SceneLessons:
     """Lessons about drawn scenes, drawn anew each time: expressions, heads and tasks by chance.
+
+    An expression that the head cannot ask or answer is passed over: another one of the scene is asked instead. Where
+    none is left, the next scene stands in.
 
     Args:
         scenes: the scenes.
@@ -141,26 +160,52 @@ class SceneLessons:
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def __getitem__(self, at: int) -> tuple[int, list[Lesson]]:
-        """The scene's number and its lessons, all of one head: what a head looks at, it looks at once."""
+    def __getitem__(self, at: int) -> Asked:
+        """What is taught of a scene.
+
+        Raises:
+            DataError: more than half of the expressions are no good.
+        """
+        found, refused = self._taught(at), list[Refusal]()
+        for other in range(at + 1, at + len(self.scenes.expressions)):
+            if found.lessons or not found.refused:
+                break
+            refused += found.refused
+            found = self._taught(other % len(self.scenes.expressions))
+        return found._replace(refused=[*refused, *found.refused])
+
+    def _taught(self, at: int) -> Asked:
         number = int(self.rng.integers(len(self.heads)))
         samples = self.scenes.samples(at, Task.HBB)
         told, steps = self.scenes.expressions[at], self.scenes.steps[at]
-        picked = self._picked(steps, [text for text, _ in told])
-        asked = [(self._lesson(at, number, samples[each], told[each][1]), steps[each]) for each in picked]
-        lessons = [replace(lesson, steps=taken) for lesson, taken in asked]
+        lessons, refused = list[Lesson](), list[Refusal]()
+        for each in self._in_turn(steps, [text for text, _ in told]):
+            if len(lessons) == self.chances.each:
+                break
+            try:
+                lesson = self._lesson(at, number, samples[each], told[each][1])
+            except Exception as error:  # any part may fail in any way; the reason is counted and shown
+                refused.append(self._tally.bad(samples[each].id, error))
+                continue
+            self._tally.good()
+            lessons.append(replace(lesson, steps=steps[each]))
         short = [lesson for lesson in lessons if len(lesson.answer) <= self.chances.longest]
         used = np.cumsum([len(lesson.prompt) + len(lesson.answer) for lesson in short])
-        return at, [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]
+        kept = [lesson for lesson, tokens in zip(short, used, strict=True) if tokens <= self.chances.room]
+        return Asked(at, kept, refused)
 
-    def _picked(self, steps: Sequence[Steps | None], expressions: Sequence[str]) -> list[int]:
-        """Which questions are asked, in random order (Efraimidis and Spirakis, 2006: the largest u^(1/weight))."""
+    @cached_property
+    def _tally(self) -> Tally:
+        return Tally(sum(map(len, self.scenes.expressions)))
+
+    def _in_turn(self, steps: Sequence[Steps | None], expressions: Sequence[str]) -> list[int]:
+        """The questions in random order (Efraimidis and Spirakis, 2006: the largest u^(1/weight) first)."""
         weights = np.array([self.chances.related if len(each or ()) > 1 else 1.0 for each in steps])
         for word, more in self.chances.favoured.items():
             weights[[word in text.split() for text in expressions]] *= more
         keys = np.log(self.rng.random(len(steps))) / weights
-        picked: list[int] = np.argsort(-keys)[: self.chances.each].tolist()
-        return picked
+        order: list[int] = np.argsort(-keys).tolist()
+        return order
 
     def _lesson(self, at: int, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
         head, tasks = self.heads[number]

@@ -12,19 +12,14 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from torch.utils.data import Dataset as TorchDataset
 
-from rsground.errors import ContractError, DataError, MissingExtraError
-from rsground.models.devices import is_out_of_memory
 from rsground.models.teachable import TeachableBackbone
-from rsground.models.training.refusal import Refusal
+from rsground.models.training.refusal import Refusal, Tally
 from rsground.models.training.sample_stream import Pair, PairStream, Places
-from rsground.pipeline import describe
 
 FILE = "passed_over.jsonl"
 """Which samples a run passed over, one a line, in its folder."""
 _SPARE = 1 << 40
 """Epochs between one that is trained on and those that its spare samples are drawn from."""
-_TRIED, _SHARE = 256, 0.6
-"""Of so many tries and more no larger share may be bad: of many samples, half need not be seen before that is clear."""
 
 
 class GoodPairs(TorchDataset[Pair]):
@@ -43,8 +38,7 @@ class GoodPairs(TorchDataset[Pair]):
 
     def __init__(self, stream: PairStream, backbone: TeachableBackbone) -> None:
         self.pairs, self.backbone = stream, backbone
-        self._tried = self._bad = 0
-        self._refused: dict[str, Refusal] = {}
+        self._tally = Tally(len(stream))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -60,27 +54,11 @@ class GoodPairs(TorchDataset[Pair]):
             try:
                 pair = self.pairs[spare]
                 good = replace(pair, encoded=self.backbone.encoded(pair.prompt), instead_of=tuple(refused))
-            except (ContractError, MissingExtraError):
-                raise  # not the sample's fault
             except Exception as error:  # any part may fail in any way; the reason is counted and shown
-                if is_out_of_memory(error):
-                    raise
-                refused.append(Refusal(self.pairs.sample(spare).id, describe(error)))
-                self._count(refused[-1])
+                refused.append(self._tally.bad(self.pairs.sample(spare).id, error))
                 continue
-            self._tried += 1
+            self._tally.good()
             return good
-
-    def _count(self, refusal: Refusal) -> None:
-        self._tried, self._bad = self._tried + 1, self._bad + 1
-        self._refused.setdefault(refusal.sample, refusal)
-        many = 2 * len(self._refused) > len(self.pairs)
-        if many or (self._tried >= _TRIED and self._bad > _SHARE * self._tried):
-            told = "; ".join(f"sample {each.sample!r}: {each.reason}" for each in [*self._refused.values()][:3])
-            what = (
-                f"{len(self._refused)} of {len(self.pairs)} samples" if many else f"{self._bad} of {self._tried} tries"
-            )
-            raise DataError(f"most of the data cannot be learned from, {what}, such as {told}")
 
 
 class PassedOver(Hook):  # type: ignore[misc]
@@ -102,10 +80,10 @@ class PassedOver(Hook):  # type: ignore[misc]
             self._name(self.before, runner)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Name what others stand in for."""
+        """Name what others stand in for: of pairs, or what a batch says itself (``refused``)."""
         del batch_idx
-        if "pairs" in data_batch:
-            self._name((each for pair in data_batch["pairs"] for each in pair.instead_of), runner)
+        replaced = (each for pair in data_batch.get("pairs", ()) for each in pair.instead_of)
+        self._name((*replaced, *data_batch.get("refused", ())), runner)
 
     def _name(self, refused: Iterable[Refusal], runner: Any) -> None:
         for each in refused:

@@ -26,7 +26,7 @@ from rsground.models.training.language_setup import gone_on_with, heads_of, save
 from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.pair_kinds import kinds_offered, weighed
 from rsground.models.training.parts import part
-from rsground.models.training.passing import PassedOver
+from rsground.models.training.passing import PassedOver, passed_over
 from rsground.models.training.processes import main_only
 from rsground.models.training.recipe import Recipe
 from rsground.models.training.refer_book import ReferBook
@@ -100,7 +100,7 @@ def run(recipe: Recipe, work: Path, init: Path | None, cache: Path) -> Path:
 
     def write() -> None:
         for each, (head, _), place, often in zip(said, asked, places, kinds, strict=True):
-            export(recipe, each, head, model, tokenizer, place, often, passed_over=len(refused(book)))
+            export(recipe, each, head, model, tokenizer, place, often, _passed_over(work, book))
 
     main_only(write)
     return out
@@ -131,6 +131,11 @@ def _kinds(
     return [{kind: often for kind, often in kinds.items() if kind in makes} for makes in offered]
 
 
+def _passed_over(work: Path, book: SceneCache | ReferBook) -> dict[str, int]:
+    images = len(refused(book))
+    return {"images passed over": images, "samples passed over": len(passed_over(work)) - images}
+
+
 def _assemble(head: Head, segmenter: Mapping[str, Any] | None, trainee: Trainee) -> None:
     if segmenter is not None:
         head.segmenter = part("segmenter", segmenter["name"], segmenter.get("options", {}))
@@ -146,9 +151,12 @@ def export(
     tokenizer: Any,
     out: Path,
     kinds: Mapping[str, float] | None = None,
-    passed_over: int = 0,
+    passed: Mapping[str, int] | None = None,
 ) -> Path:
-    """Write one system's folder: backbone, head, segmenter, card; ``kinds`` of pairs are told where some were asked."""
+    """Write one system's folder: backbone, head, segmenter, card.
+
+    ``kinds`` of pairs are told where some were asked, and how many samples were ``passed`` over.
+    """
     save_model(model.to(torch.float16), tokenizer, out / "backbone")
     model.float()
     if isinstance(head, torch.nn.Module) and head.state_dict():
@@ -165,7 +173,7 @@ def export(
         "images a step": recipe.schedule.step_images(get_world_size()),
         "questions an image": int(recipe.options.get("each", 12)),
         "heads trained together": max(len(recipe.options.get("heads", ())), 1),
-        "images passed over": passed_over,
+        **({} if passed is None else passed),
         **({} if kinds is None else {"pairs": dict(kinds)}),
     }
     card = Card(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from transformers import PreTrainedTokenizerFast
@@ -21,7 +22,7 @@ def learn_vocabulary(heads: Sequence[Head], samples: Iterable[Sample], size: int
     """Learn a tokenizer on samples with targets, each asked and answered by every head that serves its task.
 
     The fixed wording around an expression, and the marks that answers repeat, become one token each; so do the heads'
-    special tokens.
+    special tokens. Of a sample that a head cannot ask or answer nothing is learned.
     """
     special = [token for head in heads for token in getattr(head, "special_tokens", ())]
     numbers_apart = re.compile("|".join([r"\d+", _MARK, *map(re.escape, special)]))
@@ -34,12 +35,13 @@ def learn_vocabulary(heads: Sequence[Head], samples: Iterable[Sample], size: int
         for head in heads:
             if sample.task not in head.tasks:
                 continue
-            prompt = head.prompt(_renamed(sample), view)
-            around = prompt.text.split(_MARK)
-            wordings.update(dict.fromkeys(part for part in around if len(part) > 1))
-            if prompt.answer is None:
-                answer = _without_runs(head.target(sample, view))
-                marks.update(part for part in numbers_apart.split(answer) if len(part) > 1)
+            with suppress(Exception):  # any part of it may be wrong in any way
+                prompt = head.prompt(_renamed(sample), view)
+                around = prompt.text.split(_MARK)
+                wordings.update(dict.fromkeys(part for part in around if len(part) > 1))
+                if prompt.answer is None:
+                    answer = _without_runs(head.target(sample, view))
+                    marks.update(part for part in numbers_apart.split(answer) if len(part) > 1)
     often = [mark for mark, count in marks.most_common(_FIXED) if count > len(texts) / 1000]
     tokenizer = make_tokenizer(texts, [*wordings, *often], size)
     tokenizer.add_tokens(list(dict.fromkeys(special)), special_tokens=True)

@@ -114,9 +114,9 @@ def test_related_questions_are_drawn_as_often_as_is_said() -> None:
     """Among one such question and four others, one is drawn: with a weight of 4 in half the cases."""
     steps: list[Steps | None] = [(((0,), (0,)), ((1,), (1,))), (((0,), (0,)),), None, None, (((0,), (0,)),)]
     maker = SceneLessons([], [], Speller(WORDS), Chances(each=1, related=4.0))
-    drawn = [maker._picked(steps, [""] * 5) for _ in range(2000)]
-    assert all(len(each) == 1 for each in drawn)
-    assert sum(each == [0] for each in drawn) / 2000 == pytest.approx(0.5, abs=0.05)
+    drawn = [maker._in_turn(steps, [""] * 5) for _ in range(2000)]
+    assert all(sorted(each) == [0, 1, 2, 3, 4] for each in drawn)
+    assert sum(each[0] == 0 for each in drawn) / 2000 == pytest.approx(0.5, abs=0.05)
 
 
 def test_questions_with_favoured_words_are_drawn_as_often_as_is_said() -> None:
@@ -124,6 +124,6 @@ def test_questions_with_favoured_words_are_drawn_as_often_as_is_said() -> None:
     chances = Chances(each=1, favoured={"pointing": 3.0, "up": 2.0})
     maker = SceneLessons([], [], Speller(WORDS), chances)  # type: ignore[arg-type]
     told = ["a car pointing up", "who is up", "the upper one", "the pointing-device"]
-    drawn = [maker._picked([None] * 4, told)[0] for _ in range(4000)]
+    drawn = [maker._in_turn([None] * 4, told)[0] for _ in range(4000)]
     shares = [drawn.count(each) / 4000 for each in range(4)]
     assert shares == pytest.approx([0.6, 0.2, 0.1, 0.1], abs=0.03)

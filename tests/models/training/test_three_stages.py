@@ -218,10 +218,10 @@ def test_hybrid_supervision_is_taught_where_a_recipe_says_so(tmp_path: Path, mon
     language_setup.save_model(*begun, tmp_path / "begun")
     forward, taught = LanguageModel.forward, list[tuple[int, bool, bool]]()
 
-    def listened(self: Any, found: Any, packed: Any, images: Any, mode: str = "loss") -> Any:
+    def listened(self: Any, found: Any, packed: Any, images: Any, **more: Any) -> Any:
         for each in packed.lessons:
             taught.append((each.head, each.blind, "Given its" in begun[1].decode(each.prompt)))
-        return forward(self, found, packed, images, mode)
+        return forward(self, found, packed, images, **more)
 
     monkeypatch.setattr(LanguageModel, "forward", listened)
     with training_in(Ways("cpu", quiet=True)):
