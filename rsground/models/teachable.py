@@ -56,6 +56,10 @@ class TeachableBackbone(Backbone):
         """
         return self._teach([self.encoded(each) if isinstance(each, Prompt) else each for each in prompts])
 
+    def taught_tokens(self, prompt: Prompt) -> int:
+        """Tokens that :attr:`.Taught.loss` is a mean over, of a prompt that has a loss: the answer's and its end."""
+        return (self.count_tokens(prompt.answer or "") or 0) + 1
+
     @abstractmethod
     def _fit(self, prompt: Prompt) -> Any:
         """A prompt with an answer in the form that :meth:`_teach` takes; refused where it cannot be learned from."""

@@ -229,6 +229,24 @@ def test_only_prompts_with_a_reply_carry_text_loss(published: Path, paper: dict[
         torch.testing.assert_close(mixed, backbone.teach([told]).loss)
 
 
+def test_a_batch_in_parts_has_the_text_loss_of_the_whole(
+    tmp_path: Path, published: Path, paper: dict[str, Any], fields: Path
+) -> None:
+    """Parts count by the tokens that their loss is a mean over: the reply's, and those of its template."""
+    options = {**paper, "checkpoint": str(published)}
+    model, made = joined(recipe(tmp_path, published, options, **{"model.options.kind": "Reasoning"}))
+    pairs = pairs_of(fields, made)
+    lengths = {made.backbone.taught_tokens(pair.prompt) for pair in pairs}
+    assert len(lengths) > 1, "replies are of several lengths"
+    with torch.no_grad():
+        whole = model.eval()(pairs)["loss_text"]
+        for most in (1, 2):
+            parts = [model(**part)["loss_text"] for part in model.divided({"pairs": pairs}, most)]
+            torch.testing.assert_close(sum(parts), whole, atol=0, rtol=1e-5)
+        packed = made.backbone._packed([made.backbone.encoded(pairs[0].prompt)])
+    assert made.backbone.taught_tokens(pairs[0].prompt) == int((packed.labels != IGNORED).sum())
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_recipe_makes_a_system_that_answers(
     precision: str,

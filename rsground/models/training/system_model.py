@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
@@ -119,14 +119,14 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         written = [pair for pair in pairs if not pair.forced]
         if written:
             taught = backbone.teach([_asked(pair) for pair in written])
-            share = 1.0 if of is None else self._tokens(_answers(written)) / self._tokens(_answers(of))
+            share = 1.0 if of is None else self._tokens(written) / self._tokens(pair for pair in of if not pair.forced)
             losses["loss_text"] = share * self.text_weight * taught.loss
             _collect(read, head, written, taught)
         forced = [pair for pair in pairs if pair.forced]
         if forced:
             taught = backbone.teach([_asked(pair) for pair in forced])
-            if _replies(forced):
-                share = 1.0 if of is None else self._tokens(_replies(forced)) / self._tokens(_replies(of))
+            if replied := _replied(forced):
+                share = 1.0 if of is None else self._tokens(replied) / self._tokens(_replied(of))
                 losses["loss_text"] = losses.get("loss_text", 0.0) + share * self.text_weight * taught.loss
             _collect(read, head, forced, taught)
         if isinstance(head, TokenHead) and read.pairs:
@@ -146,19 +146,14 @@ class SystemModel(BaseModel):  # type: ignore[misc]
         pairs = data["pairs"]
         return ({"pairs": pairs[at : at + most], "of": pairs} for at in range(0, len(pairs), most))
 
-    def _tokens(self, texts: Sequence[str]) -> int:
-        """How many tokens are written, ends included."""
-        return sum((self.parts[0].count_tokens(text) or 0) + 1 for text in texts)
+    def _tokens(self, pairs: Iterable[Pair]) -> int:
+        """How many tokens the loss on what is written is a mean over."""
+        return sum(self.parts[0].taught_tokens(pair.prompt) for pair in pairs)
 
 
-def _answers(pairs: Sequence[Pair]) -> list[str]:
-    """What is written about pairs whose answers are not forced."""
-    return [pair.prompt.answer or "" for pair in pairs if not pair.forced]
-
-
-def _replies(pairs: Sequence[Pair]) -> list[str]:
-    """What is learned in words beside forced answers."""
-    return [str(pair.prompt.options[REPLY]) for pair in pairs if pair.forced and REPLY in pair.prompt.options]
+def _replied(pairs: Sequence[Pair]) -> list[Pair]:
+    """Those of which something is learned in words beside a forced answer."""
+    return [pair for pair in pairs if pair.forced and REPLY in pair.prompt.options]
 
 
 def _asked(pair: Pair) -> Any:

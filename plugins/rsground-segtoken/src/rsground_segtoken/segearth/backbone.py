@@ -89,6 +89,10 @@ class SegEarthR1Backbone(TeachableBackbone):
         """Length of ``text`` in Phi's tokens."""
         return len(self._encode(text))
 
+    def taught_tokens(self, prompt: Prompt) -> int:
+        """Those of the reply, of its template's words and its ends."""
+        return self._turn(prompt).labels
+
     def save(self, folder: str | Path) -> None:
         """Write configuration, tokenizer and weights under the published names; a LoRA adapter is merged.
 

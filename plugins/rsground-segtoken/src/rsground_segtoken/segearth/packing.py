@@ -53,8 +53,16 @@ class Turn:
 
     def length(self, visual: int) -> int:
         """Positions after packing with ``visual`` visual tokens."""
+        return sum(self._sizes(visual))
+
+    @property
+    def labels(self) -> int:
+        """Positions that text loss is taken on."""
+        return sum(size for size, trained in zip(self._sizes(0), self.trained, strict=True) if trained)
+
+    def _sizes(self, visual: int) -> list[int]:
         sizes = {"<image>": visual, "<refer>": len(self.refer), "<answer>": len(self.answer)}
-        return sum(sizes[piece] if isinstance(piece, str) else len(piece) for piece in self.pieces)
+        return [sizes[piece] if isinstance(piece, str) else len(piece) for piece in self.pieces]
 
 
 def turn(description: str, encode: Encode, seg_id: int, *, kind: Kind = "Referring", answer: str | None = None) -> Turn:
