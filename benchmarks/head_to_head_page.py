@@ -84,19 +84,56 @@ def main() -> None:
             done, planned = run.progress()
             if done < planned:
                 sys.exit(f"{folder} is not finished: {done:,} of {planned:,} answers; start the same command again")
+            print("\n".join(overview(run, args.replicates)))
             for row in run.metrics:
                 print("\n".join(section(run, row.label, args.replicates)))
 
 
+def overview(run: Run, replicates: int) -> Iterator[str]:
+    """All systems beside each other, a column a protocol: the score, its interval, and the ceiling of the form."""
+    columns = {row.label: known_of(run, row.label) for row in run.metrics}
+    columns = {metric: known for metric, known in columns.items() if known}
+    labels = [system.label for system in run.systems if not system.label.endswith(PERFECT)]
+    heads = [f"{TITLES.get(metric, metric)}, {primary_of(known)}" for metric, known in columns.items()]
+    yield "\n| system | " + " | ".join(heads) + " |"
+    yield "|---|" + "--:|" * len(heads)
+    for label in labels:
+        cells = [placed(known, label, labels, replicates) for known in columns.values()]
+        if set(cells) != {"-"}:
+            yield "| " + " | ".join([label, *cells]) + " |"
+
+
+def placed(known: dict[str, Scores], label: str, labels: list[str], replicates: int) -> str:
+    """A cell of the overview; the best of its column stands out."""
+    if label not in known:
+        return "-"
+    low, high = known[label].interval(replicates)
+    best = max(known[other].value for other in labels if other in known)
+    number = f"{known[label].value:.1f}"
+    strong = f"**{number}**" if known[label].value == best else number
+    top = ceiling(known, label)
+    return f"{strong} [{low:.1f}, {high:.1f}]" + ("" if top == "-" else f" of {top}")
+
+
+def known_of(run: Run, metric: str) -> dict[str, Scores]:
+    """The systems that were scored under a protocol."""
+    found = {system.label: gathered(run, system.label, metric) for system in run.systems}
+    return {label: scores for label, scores in found.items() if scores is not None}
+
+
+def primary_of(known: dict[str, Scores]) -> str:
+    """The name of a protocol's primary score."""
+    return next(iter(known.values())).metric.primary
+
+
 def section(run: Run, metric: str, replicates: int) -> Iterator[str]:
     """Heading, table and breakdowns of one protocol."""
-    found = {system.label: gathered(run, system.label, metric) for system in run.systems}
-    known = {label: scores for label, scores in found.items() if scores is not None}
+    known = known_of(run, metric)
     scored = {label: scores for label, scores in known.items() if not label.endswith(PERFECT)}
     if not scored:
         return
     first = next(iter(scored.values()))
-    yield f"\n### {TITLES.get(metric, metric)} (`{metric}`, {first.metric.primary})\n"
+    yield f"\n### {TITLES.get(metric, metric)} (`{metric}`, {primary_of(known)})\n"
     yield f"{len(first.images)} questions on {len(set(first.images.tolist()))} images.{mixing(run)}\n"
     yield "| system | score [95 %] | ceiling | against itself, blindfolded | against the best | tokens | ms/answer |"
     yield "|---|--:|--:|--:|--:|--:|--:|"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,10 +161,31 @@ def test_ceilings_change_no_score_and_no_test(
     assert blanked(without) == blanked(beside)
 
 
+def test_an_overview_stands_before_the_tables(
+    page: ModuleType,
+    runs: Callable[[str], Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = printed(page, runs(SUITE + CEILINGS), capsys, monkeypatch)
+    boards = leaderboards(text)
+    table = text[: text.index("\n### ")].strip().splitlines()
+    head, _, *lines = ([cell.strip() for cell in line.strip("|").split("|")] for line in table)
+    assert head == ["system", "Horizontal boxes, Acc@0.5", "Masks, gIoU"]
+    assert [row[0] for row in lines] == ["boxes", "boxes, not tuned", "boxes, blindfolded", "grid", "grid, not tuned"]
+    for column, metric in enumerate(("rec-hbb", "res"), start=1):
+        best = next(iter(boards[metric]))
+        for row in lines:
+            told = boards[metric][row[0]]
+            assert row[column].startswith("**") == (row[0] == best)
+            score, _, top = row[column].replace("**", "").partition(" of ")
+            assert (score, top or "-") == (told["score [95 %]"], told["ceiling"])
+
+
 def blanked(text: str) -> list[str]:
     """The lines, ceilings left out."""
     lines = []
-    for line in text.splitlines():
+    for line in re.sub(r"\] of [\d.]+", "]", text).splitlines():
         cells = line.split("|")
         lines.append("|".join(cells[:3] + cells[4:]) if len(cells) == 9 else line)
     return lines
