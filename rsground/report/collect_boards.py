@@ -15,6 +15,7 @@ from rsground.contracts import Metric
 from rsground.errors import RsgroundError
 from rsground.metrics import bootstrap_intervals, compare_systems, score_where
 from rsground.metrics.breakdowns import sorted_groups
+from rsground.pipeline import describe
 from rsground.report.model import Board, Breakdown, Pair, Score
 from rsground.report.tables import featured
 
@@ -64,7 +65,13 @@ class _Scored:
 
 
 def boards_of(run: Run, dataset: DatasetRow, settings: Settings, problems: list[str]) -> tuple[Board, ...]:
-    """A board per protocol that scored the data set; a protocol that cannot be loaded is named in ``problems``."""
+    """A board per protocol that scored the data set.
+
+    Args:
+        run, dataset, settings: what of, and how.
+        problems: takes the names of protocols that cannot be loaded, that fail at their scores, or that give others
+            than their primary one.
+    """
     rows = run.metrics_of(dataset.label)
     families = {system.label: system.family for system in run.systems}
     groups: Groups | None = None
@@ -80,7 +87,17 @@ def boards_of(run: Run, dataset: DatasetRow, settings: Settings, problems: list[
             continue
         if groups is None:
             groups = groups_of(run, dataset.label)
-        boards.append(_board(scored, groups, families, settings))
+        try:
+            board = _board(scored, groups, families, settings)
+        except Exception as error:  # of a plugin's metric; the scores of the others are not lost for it
+            problems.append(
+                f"protocol {row.label}: {describe(error)}; the answers are kept, a report can be made again"
+            )
+            continue
+        if len(board.scores) > 1 and not any(row.primary in scores for scores in board.rows.values()):
+            others = ", ".join(board.scores[1:])
+            problems.append(f"protocol {row.label} gives no {row.primary!r}, its primary score, but {others}")
+        boards.append(board)
     return tuple(boards)
 
 
