@@ -149,6 +149,30 @@ def test_unknown_baseline_names_the_nearest(run_folder: Path) -> None:
         collect(run, Options(baseline="boxs"))
 
 
+def test_a_ceiling_stands_beside_the_systems(stored: Any, tmp_path: Path) -> None:
+    folder = stored.build_run(tmp_path, backbones=("oracle", "transformers", "transformers"))
+    with Run.open(folder) as run:
+        data = collect(run, Options(gallery=2, replicates=50, permutations=500))
+        told = collect(run, Options(gallery=0, replicates=50, permutations=500, baseline="exact"))
+    assert [system.role for system in data.systems] == ["ceiling", "system", "system"]
+    (block,) = data.datasets
+    for board in block.boards:
+        assert board.aside == {"exact": "ceiling"}
+        assert board.rows["exact"][board.primary].value == 1.0, "the highest score of all"
+        assert (board.ranked(), board.ranking()) == (("boxes", "shaky"), ("boxes", "shaky", "exact"))
+        assert board.tested == ("boxes", "shaky")
+        assert [(pair.first, pair.second) for pair in board.pairs] == [("boxes", "shaky")]
+    assert {overlay.system for item in block.gallery for overlay in item.overlays} == {"boxes", "shaky"}
+    assert told.datasets[0].boards[0].tested == ("boxes", "shaky", "exact"), "who is named a baseline is tested"
+    assert not data.ceilings
+
+
+def test_where_nothing_else_was_run_ceilings_are_ranked(collected: ReportData) -> None:
+    assert {system.role for system in collected.systems} == {"ceiling"}
+    assert collected.ceilings
+    assert all(board.aside == {} for board in collected.datasets[0].boards)
+
+
 def test_a_protocol_that_fails_at_its_scores_costs_no_other_ones(
     run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
