@@ -17,6 +17,7 @@ from rsground.bench.cost_changes import COSTS, MEASURED, compare_cost
 from rsground.bench.differences import comparable, differences
 from rsground.bench.pairing import SamplePairs, pair_rows, pair_samples
 from rsground.bench.results import MetricRow, Run
+from rsground.bench.roles import Role, rulers
 from rsground.bench.score_changes import compare_scores
 from rsground.errors import StoreError, UnknownNameError
 from rsground.metrics import holm
@@ -70,6 +71,11 @@ def compare_runs(run: Run, baseline: Run, rules: Rules | None = None) -> Compari
     ]
     _check_patterns(wanted, run, shared, systems, metrics)
     costs = [c for label in shared for system in systems for c in _costs(run, baseline, pairs[label], system, draws)]
+    beside = rulers({row.label: row.role for row in run.systems})
+    scores, costs = (
+        [replace(change, role=beside.get(change.system, Role.SYSTEM).value) for change in found]
+        for found in (scores, costs)
+    )
     missing, notes = differences(run, baseline, pairs)
     if not scores and not costs:
         raise StoreError(_nothing(run, baseline, missing))

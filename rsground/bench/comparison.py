@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from rsground.bench.roles import Role
 from rsground.records import finite
 
 
@@ -60,6 +61,7 @@ class Change:
         regression: whether it is worse and beyond the tolerance.
         tested: the statistic that was tested in the score's place, empty where the score itself was.
         left_out: answers of shared samples that only one of the runs has, or (a cost) has measured.
+        role: ``"system"``, or what stands beside the systems in its place, see :class:`rsground.bench.roles.Role`.
     """
 
     system: str
@@ -80,6 +82,7 @@ class Change:
     regression: bool
     tested: str = ""
     left_out: int = 0
+    role: str = Role.SYSTEM.value
 
     @property
     def is_cost(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rsground.bench.roles import Role, role_of
 from rsground.contracts import Metric
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ class SystemRow:
     label: str
     family: str
     spec: Mapping[str, Any]
+
+    @property
+    def role(self) -> Role:
+        """Whether it competes, or is what others are held against."""
+        return role_of(self.spec)
 
 
 @dataclass(frozen=True, slots=True)

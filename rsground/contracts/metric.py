@@ -45,7 +45,7 @@ class Metric(ABC):
 
     @abstractmethod
     def summarise(self, columns: Columns, weights: NDArray[np.float64] | None = None) -> dict[str, float]:
-        """Named scores of a set of samples.
+        """Named scores of a set of samples, ``primary`` among them; one that applies to no sample is left out.
 
         Args:
             columns: what :meth:`measure` answered, stacked.

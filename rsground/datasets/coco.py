@@ -16,6 +16,8 @@ from rsground.errors import LayoutError
 from rsground.types import Region, Size
 
 Id = int | str
+STANDS_IN = "segmentation_from"
+"""Key of annotations whose ``segmentation`` is no mask but the outline of their ``"obb"`` or ``"bbox"``."""
 _KEEP = ("id", "iscrowd", "area", "difficult", "visible", "source_ann_id")
 """Keys of an annotation that go along as attributes of its region."""
 
@@ -144,6 +146,7 @@ class CocoIndex:
 
     def region(self, annotation: Any, frame: Frame) -> Region:
         """One annotation as a region: box, polygons or mask, category, and ``obb`` (eight numbers) where there is one.
+        A segmentation that stands in for a mask is none, see :data:`STANDS_IN`.
 
         Raises:
             RecordError: it has no usable form, an unknown category, or a form that breaks the rules of ``frame``.
@@ -155,10 +158,8 @@ class CocoIndex:
         if category not in self.categories:
             raise RecordError("unknown-category", f"no category has the id {short(category)}")
         segmentation, bbox, obb = entry.get("segmentation"), entry.get("bbox"), entry.get("obb")
-        masked = bool(segmentation)
-        is_rle = isinstance(segmentation, dict) or (
-            isinstance(segmentation, list) and bool(segmentation) and isinstance(segmentation[0], dict)
-        )
+        masked = bool(segmentation) and STANDS_IN not in entry
+        is_rle = masked and isinstance(segmentation[0] if isinstance(segmentation, list) else segmentation, dict)
         if not masked and not bbox:
             raise RecordError("missing-field", "an annotation needs a segmentation or a bbox")
         return Region(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsground.bench.results import DatasetRow, Run, SystemRow
+from rsground.bench.roles import Role
 from rsground.errors import UnknownNameError
 from rsground.report.collect_boards import Settings, boards_of
 from rsground.report.collect_examples import failures_of, gallery_of
@@ -21,7 +22,6 @@ from rsground.report.model import BrokenRow, Cost, DatasetBlock, Failure, Galler
 _BROKEN = 200
 _PICTURES = 3_000_000
 """Bytes of JPEG in one report, over all data sets; with the outlines, a page stays around 6 MB."""
-_ORACLE = "oracle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def collect(run: Run, options: Options | None = None) -> ReportData:
     broken = tuple(islice(_broken(run), _BROKEN))
     return ReportData(
         run=_facts(run, problems),
-        systems=tuple(SystemInfo(row.label, row.family, describe(row)) for row in run.systems),
+        systems=tuple(SystemInfo(row.label, row.family, describe(row), row.role.value) for row in run.systems),
         datasets=_within_budget(blocks),
         broken=broken,
         broken_total=sum(row.broken for row in run.datasets),
@@ -101,8 +101,7 @@ def _part(part: Any) -> str:
 
 def is_ceilings(systems: tuple[SystemRow, ...]) -> bool:
     """Whether every system repeats the right answer, so that scores are those of its form alone."""
-    backbones = [_part(system.spec.get("backbone")).split(" ")[0] for system in systems]
-    return bool(backbones) and all(name.partition("@")[0] == _ORACLE for name in backbones)
+    return bool(systems) and all(system.role is Role.CEILING for system in systems)
 
 
 def _block(run: Run, row: DatasetRow, wanted: Options, settings: Settings, problems: list[str]) -> DatasetBlock:

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsground.bench.results import DatasetRow, MetricRow, Run, Table
+from rsground.bench.roles import Role, rulers
 from rsground.contracts import Metric
 from rsground.errors import RsgroundError
 from rsground.metrics import bootstrap_intervals, compare_systems, score_where
 from rsground.metrics.breakdowns import sorted_groups
+from rsground.pipeline import describe
 from rsground.report.model import Board, Breakdown, Pair, Score
 from rsground.report.tables import featured
 
@@ -64,9 +66,16 @@ class _Scored:
 
 
 def boards_of(run: Run, dataset: DatasetRow, settings: Settings, problems: list[str]) -> tuple[Board, ...]:
-    """A board per protocol that scored the data set; a protocol that cannot be loaded is named in ``problems``."""
+    """A board per protocol that scored the data set.
+
+    Args:
+        run, dataset, settings: what of, and how.
+        problems: takes the names of protocols that cannot be loaded, that fail at their scores, or that give others
+            than their primary one.
+    """
     rows = run.metrics_of(dataset.label)
     families = {system.label: system.family for system in run.systems}
+    aside = rulers({system.label: system.role for system in run.systems})
     groups: Groups | None = None
     boards = []
     for row in rows:
@@ -80,7 +89,17 @@ def boards_of(run: Run, dataset: DatasetRow, settings: Settings, problems: list[
             continue
         if groups is None:
             groups = groups_of(run, dataset.label)
-        boards.append(_board(scored, groups, families, settings))
+        try:
+            board = _board(scored, groups, families, aside, settings)
+        except Exception as error:  # of a plugin's metric; the scores of the others are not lost for it
+            problems.append(
+                f"protocol {row.label}: {describe(error)}; the answers are kept, a report can be made again"
+            )
+            continue
+        if len(board.scores) > 1 and not any(row.primary in scores for scores in board.rows.values()):
+            others = ", ".join(board.scores[1:])
+            problems.append(f"protocol {row.label} gives no {row.primary!r}, its primary score, but {others}")
+        boards.append(board)
     return tuple(boards)
 
 
@@ -90,7 +109,9 @@ def _scored(run: Run, dataset: str, row: MetricRow, metric: Metric) -> _Scored:
     return _Scored(row, metric, scored, run.image_codes(dataset))
 
 
-def _board(scored: _Scored, groups: Groups, families: Mapping[str, str], settings: Settings) -> Board:
+def _board(
+    scored: _Scored, groups: Groups, families: Mapping[str, str], aside: Mapping[str, Role], settings: Settings
+) -> Board:
     replicates = _replicates(scored, settings.replicates)
     rows = {label: _scores(scored, table, replicates, settings) for label, table in scored.tables.items()}
     names = dict.fromkeys(name for row in rows.values() for name in row)
@@ -103,6 +124,7 @@ def _board(scored: _Scored, groups: Groups, families: Mapping[str, str], setting
         scores=(primary, *(name for name in names if name != primary)),
         rows=rows,
         paired=scored.row.paired or "",
+        aside={label: role.value for label, role in aside.items() if label in rows},
     )
     tested = _tested(board, families, settings.baseline, scored.images)
     shown = featured(board, families, settings.baseline, CHARTED)
@@ -145,9 +167,10 @@ def paired_values(table: Table, column: str, size: int) -> NDArray[np.float64]:
 
 
 def _tested(board: Board, families: Mapping[str, str], baseline: str | None, images: int) -> tuple[str, ...]:
-    if not board.paired or len(board.rows) < 2:
+    if not board.paired:
         return ()
-    return featured(board, families, baseline, TESTED if images <= MANY_IMAGES else TESTED_MANY_IMAGES)
+    found = featured(board, families, baseline, TESTED if images <= MANY_IMAGES else TESTED_MANY_IMAGES)
+    return found if len(found) > 1 else ()
 
 
 def _pairs(scored: _Scored, tested: Sequence[str], settings: Settings) -> tuple[Pair, ...]:

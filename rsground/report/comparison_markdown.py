@@ -44,11 +44,11 @@ def _lead(found: Comparison) -> str:
 
 def _table(changes: Sequence[Change]) -> str:
     rows = []
-    for change in changes[:MOST_ROWS]:
+    for change in words.systems_first(changes)[:MOST_ROWS]:
         before, after = words.before_after(change)
         moved = f"{words.difference(change)} {words.bounds(change)}".strip().replace("[", "\\[").replace("]", "\\]")
         shown = words.verdict(change)
-        labels = [escape(text) for text in (change.system, change.dataset, change.metric, change.name)]
+        labels = [escape(text) for text in (words.system(change), change.dataset, change.metric, change.name)]
         numbers = [before, after, moved, words.p_words(change), f"{change.images:,}"]
         rows.append([*labels, *numbers, f"**{shown}**" if change.regression else shown])
     return _cut(table(_TITLES, rows, _NUMERIC), changes)
@@ -66,11 +66,11 @@ def _costs(found: Comparison) -> Iterator[str]:
 
 def _cost_table(changes: Sequence[Change]) -> str:
     rows = []
-    for change in changes[:MOST_ROWS]:
+    for change in words.systems_first(changes)[:MOST_ROWS]:
         before, after = words.before_after(change)
         ratio = f"{words.difference(change)} {words.bounds(change)}".strip().replace("[", "\\[").replace("]", "\\]")
         shown = words.verdict(change)
-        labels = [escape(text) for text in (change.system, change.dataset, change.name)]
+        labels = [escape(text) for text in (words.system(change), change.dataset, change.name)]
         numbers = [before, after, ratio, words.p_words(change), f"{change.images:,}"]
         rows.append([*labels, *numbers, f"**{shown}**" if change.regression else shown])
     return _cut(table(_COST_TITLES, rows, _NUMERIC[1:]), changes)

@@ -65,13 +65,13 @@ def _table(changes: Sequence[Change], what: str, width: int) -> Table:
         table.add_column(name, no_wrap=name == "", overflow="fold")
     for name in ("before", "after", "Δ" if what == "score" else "ratio", "p"):
         table.add_column(name, justify="right", no_wrap=True)
-    for change in sorted(changes, key=lambda change: _ORDER.index(change.verdict))[:_ROWS]:
+    for change in sorted(words.systems_first(changes), key=lambda change: _ORDER.index(change.verdict))[:_ROWS]:
         verdict = words.verdict(change)
         moved = Text(words.difference(change))
         if words.bounds(change):
             moved.append(gap + words.bounds(change), style="dim")
         score = one_line(change.name) if change.is_cost else f"{one_line(change.metric)}{gap}{one_line(change.name)}"
-        places = [change.system, change.dataset] if several else [change.system]
+        places = [words.system(change), change.dataset] if several else [words.system(change)]
         labels = [Text(middle(one_line(text), _LABEL)) for text in places]
         before, after = (Text(text) for text in words.before_after(change))
         cells = [*labels, Text(score), before, after, moved, Text(words.p_words(change))]

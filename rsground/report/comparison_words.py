@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rsground.bench.comparison import Change, Comparison, Missing, Verdict
+from rsground.bench.roles import Role
 from rsground.report.text import interval, is_share, memory, number, one_line, p_value, seconds, significant
 
 
@@ -26,6 +27,16 @@ def lead(found: Comparison) -> str:
 
 def _count(found: Comparison) -> str:
     return counted(len({change.system for change in found.scores}), "system")
+
+
+def system(change: Change) -> str:
+    """Its label, and what it is where it is no system."""
+    return change.system if change.role == Role.SYSTEM else f"{change.system} ({change.role})"
+
+
+def systems_first(changes: Iterable[Change]) -> list[Change]:
+    """The same, with what is no system at the end."""
+    return sorted(changes, key=lambda change: change.role != Role.SYSTEM)
 
 
 def before_after(change: Change) -> tuple[str, str]:
@@ -71,7 +82,7 @@ def sentence(change: Change) -> str:
     if change.p is not None:
         p += f" ({p_value(change.p)} alone)"
     moved = " ".join(word for word in (difference(change), bounds(change)) if word)
-    where = f"{one_line(change.name)} of {one_line(change.system)} on {one_line(change.dataset)}"
+    where = f"{one_line(change.name)} of {one_line(system(change))} on {one_line(change.dataset)}"
     protocol = "" if change.is_cost else f" ({one_line(change.metric)})"
     text = f"{where}{protocol}: {before} before, {after} after, {moved}, {p}"
     text += f", {change.n:,} answers on {change.images:,} images"

@@ -91,9 +91,10 @@ def _hash(text: str) -> str:
 
 def _facts(data: ReportData) -> list[tuple[str, str]]:
     samples = sum(block.samples for block in data.datasets)
+    aside = {label for block in data.datasets for board in block.boards for label in board.aside}
     rows = [
         ("run started", data.run.created),
-        ("systems", f"{len(data.systems):,}"),
+        ("systems", f"{len(data.systems) - len(aside):,}" + (f", {len(aside):,} rows beside them" if aside else "")),
         ("data sets", ", ".join(one_line(block.label, 60) for block in data.datasets)),
         ("samples", f"{samples:,}"),
         ("seeds", ", ".join(map(str, data.run.seeds))),

@@ -77,8 +77,11 @@ def _table(data: ReportData, block: DatasetBlock, board: Board) -> str:
         "    " + " & ".join(escape(column.title) for column in columns) + r" \\",
         r"    \midrule",
     ]
-    for row in full.rows:
-        cells = (_cell(row[place], full.columns[place].key in (f"score:{board.primary}", "delta")) for place in keep)
+    small = ("system", f"score:{board.primary}", "delta")
+    for number, row in enumerate(full.rows):
+        if full.aside and number == len(full.rows) - full.aside:
+            lines.append(r"    \midrule")
+        cells = (_cell(row[place], full.columns[place].key in small) for place in keep)
         lines.append("    " + " & ".join(cells) + r" \\")
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}"])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rsground.report.model import Board, DatasetBlock, ReportData
 from rsground.report.reference import Published, published
-from rsground.report.tables import SIGNIFICANT, Cell, Column, leaderboard, pair_of, reference_of
+from rsground.report.tables import ASIDE, SIGNIFICANT, Cell, Column, leaderboard, pair_of, reference_of
 from rsground.report.text import one_line
 
 _SCORES = 6
@@ -62,7 +62,7 @@ def _block(data: ReportData, block: DatasetBlock) -> str:
 
 def _board(data: ReportData, block: DatasetBlock, board: Board) -> str:
     full = leaderboard(data, block, board, _SCORES)
-    small = {f"score:{board.primary}", "delta", "cost:unparsed", "cost:errors"}
+    small = {"system", f"score:{board.primary}", "delta", "cost:unparsed", "cost:errors"}
     rows = [
         [_cell(cell, column, column.key in small) for cell, column in zip(row, full.columns, strict=True)]
         for row in full.rows
@@ -80,6 +80,8 @@ def _board(data: ReportData, block: DatasetBlock, board: Board) -> str:
     against = reference_of(data, board)
     if against is not None:
         notes.append(_tests(board, against))
+    if full.aside:
+        notes.append(ASIDE)
     return "\n\n".join([*parts, " ".join(notes)])
 
 

@@ -28,12 +28,12 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """All tested systems against each other, best first."""
+    """All tested systems against each other, best first; ``left_out`` systems have a rank and are not among them."""
 
     statistic: str
     rows: tuple[MatrixRow, ...]
     tests: int
-    left_out: bool
+    left_out: int
     level: float = SIGNIFICANT
 
 
@@ -46,7 +46,8 @@ def matrix(board: Board) -> Matrix | None:
     rows = tuple(
         MatrixRow(first, tuple(_matrix_cell(board, first, second, largest) for second in labels)) for first in labels
     )
-    return Matrix(board.paired or board.primary, rows, len(board.pairs), len(labels) < len(board.rows))
+    left_out = len(set(board.ranked()) - set(labels))
+    return Matrix(board.paired or board.primary, rows, len(board.pairs), left_out)
 
 
 def _matrix_cell(board: Board, first: str, second: str, largest: float) -> MatrixCell:

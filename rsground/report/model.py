@@ -65,11 +65,13 @@ class SystemInfo:
         label: its unique name in the suite.
         family: what it is grouped by in long leaderboards: its head, or its codec.
         summary: its parts in one line.
+        role: ``"system"``, or what it is instead: see :class:`rsground.bench.roles.Role`.
     """
 
     label: str
     family: str = ""
     summary: str = ""
+    role: str = "system"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class Board:
         pairs: tests between the systems in ``tested``.
         tested: labels that took part in ``pairs``, best first.
         breakdowns: splits of ``primary``.
+        aside: label → role, of rows that are no systems and have no rank; empty where the run has no system at all.
     """
 
     metric: str
@@ -137,17 +140,22 @@ class Board:
     pairs: tuple[Pair, ...] = ()
     tested: tuple[str, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
+    aside: Mapping[str, str] = field(default_factory=dict)
 
     def ranking(self) -> tuple[str, ...]:
-        """Labels, best ``primary`` first; systems without that score last, ties in the run's order."""
+        """Labels, best ``primary`` first, without that score last, ties in the run's order; at the end those aside."""
         sign = -1.0 if self.higher_is_better else 1.0
 
-        def key(label: str) -> tuple[bool, float]:
+        def key(label: str) -> tuple[bool, bool, float]:
             score = self.rows[label].get(self.primary)
             missing = score is None or score.value != score.value
-            return (missing, 0.0 if missing or score is None else sign * score.value)
+            return (label in self.aside, missing, 0.0 if missing or score is None else sign * score.value)
 
         return tuple(sorted(self.rows, key=key))
+
+    def ranked(self) -> tuple[str, ...]:
+        """The part of :meth:`ranking` that has ranks: the systems."""
+        return tuple(label for label in self.ranking() if label not in self.aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,12 @@ HEADER = (
     "n",
     "p_adjusted",
     "against",
+    "role",
 )
-"""Columns. ``kind`` is ``score``, ``breakdown``, ``cost`` or ``test`` (then ``value`` is system minus ``against``)."""
+"""Columns. ``kind`` is ``score``, ``breakdown``, ``cost`` or ``test`` (then ``value`` is system minus ``against``);
+``role`` is ``system``, or what the row's system is instead: ``ceiling``, ``blind``."""
 
+_SYSTEM = HEADER.index("system")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
@@ -36,9 +39,10 @@ def render(data: ReportData) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(HEADER)
+    roles = {system.label: system.role for system in data.systems}
     for block in data.datasets:
         for row in _rows(block):
-            writer.writerow([_field(value) for value in row])
+            writer.writerow([_field(value) for value in (*row, roles.get(str(row[_SYSTEM]), ""))])
     return out.getvalue()
 
 

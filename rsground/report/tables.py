@@ -12,6 +12,12 @@ from rsground.report.text import interval, is_share, memory, number, p_value, se
 SIGNIFICANT = 0.05
 """Adjusted p values below this one are called significant."""
 
+ASIDE = (
+    "Not ranked, not tested against the best: a ceiling is given the right answer and tells what its form allows; "
+    "who is blind sees nothing of the image and tells what words and habit are worth."
+)
+"""What is said of rows that are no systems."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -43,13 +49,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table with one row per system, best first."""
+    """A table with one row per system, best first; the last ``aside`` rows are no systems, see :class:`Board`."""
 
     title: str
     columns: tuple[Column, ...]
     labels: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
+    aside: int = 0
 
     def cell(self, label: str, key: str) -> Cell:
         """The cell of one system in one column."""
@@ -82,10 +89,10 @@ def leaderboard(data: ReportData, block: DatasetBlock, board: Board, scores: int
         )
     costs = cost_columns(block)
     columns += [Column(f"cost:{cost.key}", cost.title, cost.tip, group="cost") for cost in costs]
-    best = labels[0] if labels else ""
+    best = next(iter(board.ranked()), "")
     rows = []
     for rank, label in enumerate(labels, 1):
-        row = [Cell(str(rank), rank), Cell(label, label)]
+        row = [*who(label, rank, board.aside)]
         row += [_score_cell(board, label, name, best) for name in shown]
         if against is not None:
             row.insert(3, _delta_cell(board, label, against))
@@ -94,7 +101,14 @@ def leaderboard(data: ReportData, block: DatasetBlock, board: Board, scores: int
         row += [cost.cell(block.costs.get(label, Cost())) for cost in costs]
         rows.append(tuple(row))
     caption = f"{block.label}, {board.metric}: {block.samples:,} samples, {block.images:,} images"
-    return Table(f"{block.label}: {board.metric}", tuple(columns), labels, tuple(rows), caption)
+    return Table(f"{block.label}: {board.metric}", tuple(columns), labels, tuple(rows), caption, len(board.aside))
+
+
+def who(label: str, rank: int, aside: Mapping[str, str]) -> tuple[Cell, Cell]:
+    """Rank and name of a system; no rank, and what it is, of what is none."""
+    if label in aside:
+        return Cell(""), Cell(label, label, f"({aside[label]})")
+    return Cell(str(rank), rank), Cell(label, label)
 
 
 def reference_of(data: ReportData, board: Board) -> str | None:
@@ -229,7 +243,7 @@ def featured(board: Board, families: Mapping[str, str], baseline: str | None = N
     """The systems worth a colour in a chart or a row in a matrix: the best of each family, then the next best.
 
     Where there are more families than ``limit``, those with most systems come first: they are what a suite is about.
-    The best system and the baseline are always among them.
+    The best system and the baseline are always among them; rows that are no systems are not, where there is a system.
 
     Args:
         board: ranks the systems.
@@ -237,7 +251,7 @@ def featured(board: Board, families: Mapping[str, str], baseline: str | None = N
         baseline: kept whatever its rank.
         limit: at most so many.
     """
-    ranking = board.ranking()
+    ranking = board.ranked() or board.ranking()
     members: dict[str, list[str]] = {}
     for label in ranking:
         members.setdefault(families.get(label) or label, []).append(label)
@@ -248,4 +262,4 @@ def featured(board: Board, families: Mapping[str, str], baseline: str | None = N
     chosen = list(dict.fromkeys([*heads, *ranking]))[:limit]
     if baseline is not None and baseline in board.rows and baseline not in chosen:
         chosen = [*chosen[: limit - 1], baseline]
-    return tuple(label for label in ranking if label in chosen)
+    return tuple(label for label in board.ranking() if label in chosen)

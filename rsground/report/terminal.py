@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rsground.report.model import Board, DatasetBlock, ReportData
-from rsground.report.tables import Cell, Column, Table
+from rsground.report.tables import ASIDE, Cell, Column, Table
 from rsground.report.tables import leaderboard as leaderboard_table
 from rsground.report.text import middle, one_line
 
@@ -44,6 +44,8 @@ class Leaderboard:
         boards = [(block, board) for block in self.data.datasets for board in block.boards]
         for block, board in boards:
             yield from self._board(block, board, options.max_width)
+        if any(board.aside for _, board in boards):
+            yield Text(f"No rank, in brackets: {ASIDE}", style="dim")
         if not boards:
             yield Text("No scores yet.", style="dim")
 
@@ -60,8 +62,10 @@ class Leaderboard:
             table.add_column(
                 title, justify="right" if column.numeric else "left", no_wrap=column.numeric, overflow="fold"
             )
-        for row in full.rows[: self.top]:
-            table.add_row(*(_text(row[place], full.columns[place], board) for place in keep))
+        ranked = len(full.rows) - full.aside
+        for number, row in enumerate(full.rows[: self.top]):
+            cells = (_text(row[place], full.columns[place], board) for place in keep)
+            table.add_row(*cells, style="dim" if number >= ranked else "")
         yield Text(one_line(full.caption, 200), style="bold")
         yield table
         if len(full.rows) > self.top:
@@ -101,6 +105,6 @@ def _text(cell: Cell, column: Column, board: Board) -> Text:
 
     words = one_line(cell.text, 200) if column.numeric else middle(one_line(cell.text, 200), _LABEL)
     text = Text(words, style=_STYLES.get(cell.mark, ""))
-    if cell.detail and column.key in ("delta", f"score:{board.primary}"):
+    if cell.detail and column.key in ("system", "delta", f"score:{board.primary}"):
         text.append(f" {cell.detail}", style="dim not bold")
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from markupsafe import Markup
@@ -15,12 +15,14 @@ from rsground.report.length_chart import Dot, length_chart
 from rsground.report.matrix import Matrix, matrix
 from rsground.report.model import Board, Breakdown, DatasetBlock, ReportData, Score
 from rsground.report.tables import (
+    ASIDE,
     Cell,
     Column,
     Table,
     featured,
     leaderboard,
     reference_of,
+    who,
 )
 from rsground.report.text import interval, is_share, number, significant
 
@@ -49,6 +51,7 @@ class BoardTable:
         table: its cells.
         bars: label → interval bar, placed after the column ``bar_after``.
         groups: one for all systems, or one per family.
+        aside: rows of what is no system, below them; ``why_aside`` says what they are.
         heads: (name, columns spanned, ruled off) of the row above the titles.
         edges: places of the columns that start a group.
         summaries: label → its parts.
@@ -60,10 +63,12 @@ class BoardTable:
     bars: Mapping[str, Markup]
     bar_after: str
     groups: tuple[Group, ...]
+    aside: tuple[tuple[str, tuple[Cell, ...]], ...]
     heads: tuple[tuple[str, int, bool], ...]
     edges: frozenset[int]
     summaries: Mapping[str, str]
     sorted: str = "descending"
+    why_aside: str = ASIDE
 
 
 def board_table(data: ReportData, block: DatasetBlock, board: Board, ident: str) -> BoardTable:
@@ -104,35 +109,38 @@ def overview(data: ReportData) -> BoardTable | None:
         title = f"{board.metric} {board.primary}"
         title = f"{block.label}: {title}" if several else title
         columns.append(Column(f"score:{place}", title, f"{board.metric} on {block.label}", group="scores"))
-    labels = _by_mean_rank([board for _, board in boards], [system.label for system in data.systems])
+    aside = {label: role for _, board in boards for label, role in board.aside.items()}
+    labels = _by_mean_rank([board for _, board in boards], [system.label for system in data.systems], aside)
     rows = []
     for rank, label in enumerate(labels, 1):
-        cells = [Cell(str(rank), rank), Cell(label, label)]
+        cells = [*who(label, rank, aside)]
         for _, board in boards:
             score = board.rows.get(label, {}).get(board.primary, Score(math.nan))
             share = is_share(board.primary)
-            best = board.ranking()[:1] == (label,)
+            best = board.ranked()[:1] == (label,)
             value = None if math.isnan(score.value) else score.value
             cells.append(
                 Cell(number(score.value, share), value, interval(score.low, score.high, share), "best" if best else "")
             )
         rows.append(tuple(cells))
-    table = Table("overview", tuple(columns), labels, tuple(rows))
+    table = Table("overview", tuple(columns), labels, tuple(rows), aside=len(aside))
     return _placed(data, table, {}, "", "", "overview-board", "none")
 
 
-def _by_mean_rank(boards: Sequence[Board], labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels by their mean rank over the boards that have them; equal scores share a rank, ties keep their order."""
+def _by_mean_rank(boards: Sequence[Board], labels: Sequence[str], aside: Container[str]) -> tuple[str, ...]:
+    """Labels by their mean rank over the boards that have them; equal scores share a rank, ties keep their order. Those
+    ``aside`` come last."""
     ranks: dict[str, list[int]] = {label: [] for label in labels}
     for board in boards:
         for label in board.rows:
             ranks.setdefault(label, []).append(_rank(board, label))
-    return tuple(sorted(ranks, key=lambda label: sum(ranks[label]) / len(ranks[label]) if ranks[label] else math.inf))
+    mean = {label: sum(found) / len(found) if found else math.inf for label, found in ranks.items()}
+    return tuple(sorted(ranks, key=lambda label: (label in aside, mean[label])))
 
 
 def _rank(board: Board, label: str) -> int:
     """How many systems are better; that of the last one where it has no score."""
-    values = [row[board.primary].value for row in board.rows.values() if board.primary in row]
+    values = [board.rows[one][board.primary].value for one in board.ranked() if board.primary in board.rows[one]]
     own = board.rows[label].get(board.primary, Score(math.nan)).value
     if math.isnan(own):
         return len(board.rows)
@@ -147,7 +155,9 @@ def _placed(
     bars = {label: interval_bar(score, top) for label, score in scores.items()}
     heads, edges = _heads(table, bar_after)
     summaries = {system.label: system.summary for system in data.systems}
-    return BoardTable(ident, table, bars, bar_after, _groups(data, table), heads, edges, summaries, order)
+    rows = tuple(zip(table.labels, table.rows, strict=True))
+    systems, aside = rows[: len(rows) - table.aside], rows[len(rows) - table.aside :]
+    return BoardTable(ident, table, bars, bar_after, _groups(data, systems), aside, heads, edges, summaries, order)
 
 
 def _heads(table: Table, bar_after: str) -> tuple[tuple[tuple[str, int, bool], ...], frozenset[int]]:
@@ -166,8 +176,7 @@ def _heads(table: Table, bar_after: str) -> tuple[tuple[tuple[str, int, bool], .
     return tuple(spans), frozenset(edges)
 
 
-def _groups(data: ReportData, table: Table) -> tuple[Group, ...]:
-    rows = list(zip(table.labels, table.rows, strict=True))
+def _groups(data: ReportData, rows: Sequence[tuple[str, tuple[Cell, ...]]]) -> tuple[Group, ...]:
     if not rows:
         return ()
     families: dict[str, list[tuple[str, tuple[Cell, ...]]]] = {}
@@ -175,18 +184,18 @@ def _groups(data: ReportData, table: Table) -> tuple[Group, ...]:
         for label, row in rows:
             families.setdefault(data.family(label) or "other", []).append((label, row))
     if len(families) < 2:
-        families = {"": rows}
+        families = {"": list(rows)}
     return tuple(Group(name, members[0][0], members[0][1], tuple(members)) for name, members in families.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A breakdown, drawn and as a table of all systems."""
+    """A breakdown, drawn and as a table of all systems: label, what it is if it is none, scores."""
 
     title: str
     svg: Markup
     bins: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +248,7 @@ def _reading(data: ReportData, board: Board) -> str:
 
 
 def _no_tests(board: Board) -> str:
-    if len(board.rows) < 2:
+    if len(board.ranked()) < 2:
         return "One system only: there is nothing to compare it with."
     if not board.paired:
         return "This protocol scores the whole data set at once; there are no paired samples to test."
@@ -256,7 +265,7 @@ def _chart(board: Board, breakdown: Breakdown, shown: Sequence[str]) -> Chart:
                 Cell(number(score.value, share), score.value, interval(score.low, score.high, share))
                 for score in scores
             )
-            rows.append((label, tuple(cells)))
+            rows.append((label, board.aside.get(label, ""), tuple(cells)))
     bins = tuple((name, f"{count:,}") for name, count in zip(breakdown.bins, breakdown.counts, strict=True))
     left = len(breakdown.bins) - BINS
     title = breakdown.title + (f" (the {BINS} most frequent of {len(breakdown.bins)})" if left > 0 else "")
@@ -270,7 +279,7 @@ def _swatch(series: int) -> Markup:
 def _length(data: ReportData, block: DatasetBlock, board: Board) -> tuple[Markup, tuple[tuple[Markup, str], ...]]:
     """The chart of score against length, with its legend; empty where fewer than three systems write text."""
     dots = []
-    for label in board.ranking():
+    for label in board.ranked():
         cost, score = block.costs.get(label), board.rows[label].get(board.primary)
         if cost is not None and cost.chars and score is not None:
             dots.append(Dot(label, data.family(label) or label, cost.chars, score))

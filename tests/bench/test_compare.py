@@ -60,6 +60,14 @@ def test_a_drop_is_a_regression_and_its_reverse_an_improvement(ran: Ran) -> None
     assert back.regressions == ()
 
 
+def test_changes_tell_who_competes(ran: Ran) -> None:
+    found = compare_runs(ran(TEXT, "new")[1], ran(TEXT, "old")[1])
+    assert {(one.system, one.role) for one in (*found.scores, *found.costs)} == {("a", "ceiling"), ("b", "system")}
+    alone = TEXT.replace(', { label = "b", head = "toy", backbone = "looker" }', "")
+    found = compare_runs(ran(alone, "newer")[1], ran(alone, "older")[1])
+    assert {one.role for one in found.scores} == {"system"}, "with nothing beside it, a ceiling is what is compared"
+
+
 def test_within_the_tolerance_is_worse_and_no_regression(ran: Ran) -> None:
     old, new = ran(TEXT, "old")[1], ran(BLIND, "new")[1]
     found = compare_runs(new, old, Rules(tolerance=1.0))

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,37 @@ def report() -> ReportData:
 def long_report() -> ReportData:
     """Eighty systems in ten families."""
     return build_report(80, families=10)
+
+
+def with_rulers(data: ReportData) -> ReportData:
+    """The same, where the best system of every board is a ceiling and the worst one blind."""
+    roles = {data.systems[0].label: "ceiling", data.systems[-1].label: "blind"}
+    systems = tuple(replace(system, role=roles.get(system.label, "system")) for system in data.systems)
+    blocks = []
+    for block in data.datasets:
+        boards = [
+            replace(
+                board,
+                aside=roles,
+                tested=tuple(label for label in board.tested if label not in roles),
+                pairs=tuple(pair for pair in board.pairs if not {pair.first, pair.second} & set(roles)),
+            )
+            for board in block.boards
+        ]
+        blocks.append(replace(block, boards=tuple(boards)))
+    return replace(data, systems=systems, datasets=tuple(blocks), ceilings=False)
+
+
+@pytest.fixture(scope="session")
+def ruled_report() -> ReportData:
+    """Six systems, of which the best is a ceiling and the worst is blind."""
+    return with_rulers(build_report(6))
+
+
+@pytest.fixture(scope="session")
+def long_ruled_report() -> ReportData:
+    """Thirty systems in five families, of which the best is a ceiling and the worst is blind."""
+    return with_rulers(build_report(30, families=5))
 
 
 @pytest.fixture(scope="session")

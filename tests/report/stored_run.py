@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,24 @@ COUNT = 24
 SEEDS = (0, 1)
 LABELS = ("exact", "boxes", "shaky")
 METRICS = ("res", "rec-hbb")
+BACKBONES = ("oracle", "oracle", "oracle")
 Words = Callable[[str], str]
 
 
-def build_run(folder: Path, words: Words = str, *, images_exist: bool = True, finished: bool = True) -> Path:
+def build_run(
+    folder: Path,
+    words: Words = str,
+    *,
+    images_exist: bool = True,
+    finished: bool = True,
+    backbones: Sequence[str] = BACKBONES,
+) -> Path:
     """Write the run; ``words`` rewrites every text that comes from data, models or suites."""
     samples = [_sample(place, folder, words) for place in range(COUNT)]
     if images_exist:
         for place, sample in enumerate(samples):
             _draw(Path(sample.image.uri), place // 3)
-    plan = _plan(words)
+    plan = _plan(words, backbones)
     metrics = {name: load("metric", name) for name in METRICS}
     store = Store(folder)
     store.begin(plan, {"versions": {"rsground": "0.1"}, "command": ["rsground", "bench", words("mine")], "cpus": 2})
@@ -50,9 +58,10 @@ def build_run(folder: Path, words: Words = str, *, images_exist: bool = True, fi
     return folder
 
 
-def _plan(words: Words) -> Plan:
+def _plan(words: Words, backbones: Sequence[str]) -> Plan:
     entries = tuple(
-        Entry(words(name), Part(name, {"resolution": 16}), Part("oracle"), family=words(name)) for name in LABELS
+        Entry(words(name), Part(name, {"resolution": 16}), Part(backbone), family=words(name))
+        for name, backbone in zip(LABELS, backbones, strict=True)
     )
     choice = DataChoice(words("toy"), "rrsis-d", split="test")
     suite = Suite(

@@ -141,6 +141,17 @@ def test_the_terminal_shows_the_same(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize("verdict", [Verdict.WORSE, Verdict.BETTER])
+def test_what_is_no_system_is_marked_and_comes_last(verdict: Verdict) -> None:
+    ceiling = replace(WORSE, system="a top", role="ceiling", verdict=verdict)
+    found = replace(FOUND, scores=(ceiling, replace(WORSE, verdict=verdict)))
+    for text in (comparison_markdown.render(found), shown(found, 140)):
+        assert 0 < text.index("tiny/geoground") < text.index("a top (ceiling)")
+    assert "Acc@0.5 of a top (ceiling) on scenes" in sentence(ceiling)
+    assert 'name="a top: Acc@0.5"' in junit.render(found), "a case keeps its name"
+    assert found.to_json()["scores"][0]["role"] == "ceiling"
+
+
 def test_nothing_worse_says_so() -> None:
     fine = replace(FOUND, scores=(SAME,), costs=(), missing=(), notes=())
     assert headline(fine) == "no regression"

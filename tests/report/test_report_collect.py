@@ -12,6 +12,7 @@ import pytest
 from rsground.bench.results import Run
 from rsground.errors import UnknownNameError
 from rsground.metrics import evaluate
+from rsground.metrics.res import Segmentation
 from rsground.report.collect import Options, collect, cost_of
 from rsground.report.collect_boards import paired_values
 from rsground.report.collect_examples import pick
@@ -146,6 +147,57 @@ def test_baseline_is_tested_and_shown(run_folder: Path) -> None:
 def test_unknown_baseline_names_the_nearest(run_folder: Path) -> None:
     with Run.open(run_folder) as run, pytest.raises(UnknownNameError, match="Did you mean 'boxes'"):
         collect(run, Options(baseline="boxs"))
+
+
+def test_a_ceiling_stands_beside_the_systems(stored: Any, tmp_path: Path) -> None:
+    folder = stored.build_run(tmp_path, backbones=("oracle", "transformers", "transformers"))
+    with Run.open(folder) as run:
+        data = collect(run, Options(gallery=2, replicates=50, permutations=500))
+        told = collect(run, Options(gallery=0, replicates=50, permutations=500, baseline="exact"))
+    assert [system.role for system in data.systems] == ["ceiling", "system", "system"]
+    (block,) = data.datasets
+    for board in block.boards:
+        assert board.aside == {"exact": "ceiling"}
+        assert board.rows["exact"][board.primary].value == 1.0, "the highest score of all"
+        assert (board.ranked(), board.ranking()) == (("boxes", "shaky"), ("boxes", "shaky", "exact"))
+        assert board.tested == ("boxes", "shaky")
+        assert [(pair.first, pair.second) for pair in board.pairs] == [("boxes", "shaky")]
+    assert {overlay.system for item in block.gallery for overlay in item.overlays} == {"boxes", "shaky"}
+    assert told.datasets[0].boards[0].tested == ("boxes", "shaky", "exact"), "who is named a baseline is tested"
+    assert not data.ceilings
+
+
+def test_where_nothing_else_was_run_ceilings_are_ranked(collected: ReportData) -> None:
+    assert {system.role for system in collected.systems} == {"ceiling"}
+    assert collected.ceilings
+    assert all(board.aside == {} for board in collected.datasets[0].boards)
+
+
+def test_a_protocol_that_fails_at_its_scores_costs_no_other_ones(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Segmentation, columns: Any, weights: Any = None) -> dict[str, float]:
+        raise KeyError("iou")
+
+    monkeypatch.setattr(Segmentation, "summarise", fails)
+    with Run.open(run_folder) as run:
+        found = collect(run, Options(gallery=2, replicates=50, permutations=50))
+    assert [board.metric for board in found.datasets[0].boards] == ["rec-hbb"]
+    assert any(what == "left out" and "protocol res: KeyError: 'iou'" in why for what, why in found.run.facts)
+    assert found.datasets[0].gallery, "of the protocol that is left"
+
+
+def test_a_protocol_that_gives_no_primary_score_is_named(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rightly = Segmentation.summarise
+
+    def forgets(self: Segmentation, columns: Any, weights: Any = None) -> dict[str, float]:
+        return {name: value for name, value in rightly(self, columns, weights).items() if name in ("cIoU", "Pr@0.5")}
+
+    monkeypatch.setattr(Segmentation, "summarise", forgets)
+    with Run.open(run_folder) as run:
+        found = collect(run, Options(gallery=0, replicates=50, permutations=50))
+    assert found.datasets[0].boards[0].rows["exact"]["cIoU"].value == 1.0, "what came is kept"
+    assert ("left out", "protocol res gives no 'gIoU', its primary score, but cIoU, Pr@0.5") in found.run.facts
 
 
 def test_missing_images_and_an_unfinished_run_are_told(stored: Any, tmp_path: Path) -> None:

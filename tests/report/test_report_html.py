@@ -72,7 +72,9 @@ class Page(HTMLParser):
         return " ".join("".join(self.words).split())
 
 
-@pytest.fixture(params=["report", "long_report", "hostile_report", "lonely_report"])
+@pytest.fixture(
+    params=["report", "long_report", "hostile_report", "lonely_report", "ruled_report", "long_ruled_report"]
+)
 def any_report(request: pytest.FixtureRequest) -> ReportData:
     return request.getfixturevalue(request.param)
 

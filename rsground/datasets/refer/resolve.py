@@ -80,21 +80,21 @@ class Resolver:
         return Verdict(sure, possible)
 
     def _extreme(self, source: Verdict, order: str, n: int) -> Verdict:
-        before = self.tables.order(order)
+        before = self.tables.order(order, source.possible)
         sure = possible = 0
         for i in members(source.possible):
-            if (before.sure[i] & source.sure).bit_count() < n:
+            if (before[i].sure & source.sure).bit_count() < n:
                 possible |= 1 << i
-                if source.sure >> i & 1 and (before.possible[i] & source.possible).bit_count() < n:
+                if source.sure >> i & 1 and (before[i].possible & source.possible).bit_count() < n:
                     sure |= 1 << i
         return Verdict(sure, possible)
 
     def _rank(self, source: Verdict, order: str, k: int) -> Verdict:
-        before = self.tables.order(order)
+        before = self.tables.order(order, source.possible)
         sure = possible = 0
         for i in members(source.possible):
-            least = (before.sure[i] & source.sure).bit_count()
-            most = (before.possible[i] & source.possible).bit_count()
+            least = (before[i].sure & source.sure).bit_count()
+            most = (before[i].possible & source.possible).bit_count()
             if least < k <= most + 1:
                 possible |= 1 << i
                 if least == most and source.sure >> i & 1:
@@ -106,8 +106,8 @@ class Resolver:
             return Verdict(0, source.possible)
         if anchor.sure.bit_count() != 1:
             return NOTHING
-        pairs, at = self.tables.side(relation), anchor.sure.bit_length() - 1
-        return Verdict(source.sure & pairs.sure[at], source.possible & pairs.possible[at])
+        beside = self.tables.side(relation, anchor.sure.bit_length() - 1)
+        return Verdict(source.sure & beside.sure, source.possible & beside.possible)
 
     def _nearest(self, source: Verdict, anchor: Verdict) -> Verdict:
         if not anchor.decided:

@@ -1,13 +1,13 @@
 """The scene as arrays and bit sets: what the resolver looks up instead of comparing objects one by one.
 
-A set of objects is one Python integer, bit ``i`` for object ``i``; a relation is a list of such sets, one per object.
+A set of objects is one Python integer, bit ``i`` for object ``i``; a relation is one such set per object.
 Every comparison comes in two strengths: ``sure`` holds however the margin is used up, ``possible`` holds for some use
 of it.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +28,13 @@ plain meaning allows 1; and whatever has its centre on that side possibly is, si
 REACHES_IN = 0.4
 """A box reaches into a part of the image if more than a tenth of its side (0.5 - 0.4) lies there."""
 
+AT_ONCE = 512
+"""A relation is computed at once among so many objects; of more objects only the rows that are asked for, in blocks of
+as many pairs: a scene of 20,000 objects has 400 million."""
+
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
+Places = NDArray[np.intp]
 
 
 class Verdict(NamedTuple):
@@ -44,11 +49,8 @@ class Verdict(NamedTuple):
         return self.sure == self.possible
 
 
-class Pairs(NamedTuple):
-    """A relation: ``sure[i]`` and ``possible[i]`` are the objects ``j`` for which (j, i) holds."""
-
-    sure: list[int]
-    possible: list[int]
+Rows = dict[int, Verdict]
+"""A relation: of object ``i`` the objects ``j`` for which (j, i) holds, for those ``i`` that were asked about."""
 
 
 def bits(row: Bool) -> int:
@@ -93,8 +95,8 @@ class SceneTables:
         self.area: Float = np.array([item.area for item in self.items], dtype=np.float64)
         self.certain = bits(np.array([item.certain for item in self.items], dtype=bool))
         self.objects = (1 << self.n_objects) - 1
-        self._orders: dict[str, Pairs] = {}
-        self._sides: dict[str, Pairs] = {}
+        self._orders: dict[str, Rows] = {}
+        self._sides: dict[str, Rows] = {}
         self._areas: dict[str, Verdict] = {}
         self._attributes: dict[tuple[str, str], Verdict] = {}
         self._categories: dict[str, Verdict] = {}
@@ -165,19 +167,22 @@ class SceneTables:
         possible = (centre + self.slack >= low) & (centre - self.slack <= high)
         return sure, possible, box
 
-    def order(self, name: str) -> Pairs:
-        """``sure[i]``: the objects that come surely before ``i``; ``possible[i]``: those that may."""
-        if name not in self._orders:
-            before = self._before(name)  # [i, j]: j surely before i
-            self._orders[name] = Pairs(bit_rows(before), bit_rows(~before.T & ~np.eye(len(before), dtype=bool)))
-        return self._orders[name]
+    def order(self, name: str, among: int) -> Rows:
+        """Of each of ``among``, ``sure``: the objects that come surely before it; ``possible``: those that may."""
 
-    def _before(self, name: str) -> Bool:
+        def before(at: Places) -> tuple[Bool, Bool]:
+            return self._before(name, at), ~self._before(name, at, turned=True)
+
+        return self._rows(self._orders.setdefault(name, {}), among, before)
+
+    def _before(self, name: str, at: Places, turned: bool = False) -> Bool:
+        """``[i, j]``: whether j comes surely before ``at[i]``; ``turned``: whether ``at[i]`` comes surely before j."""
         if name in ("large", "small"):
             grown, shrunk = self.area * (1 + self.margin.area), self.area / (1 + self.margin.area)
             certain = np.array([item.certain for item in self.items], dtype=bool)  # of others, part may be hidden
-            known = certain[:, None] & certain[None, :]
-            ahead = shrunk[None, :] > grown[:, None] if name == "large" else grown[None, :] < shrunk[:, None]
+            known = certain[at, None] & certain[None, :]
+            larger = (name == "large") != turned
+            ahead = shrunk[None, :] > grown[at, None] if larger else grown[None, :] < shrunk[at, None]
             return np.asarray(ahead & known)
         centre, edge, sign = {
             "left": (self.cx, self.x1, 1.0),
@@ -185,32 +190,42 @@ class SceneTables:
             "top": (self.cy, self.y1, 1.0),
             "bottom": (self.cy, self.y2, -1.0),
         }[name]
-        gap = self.slack[:, None] + self.slack[None, :]
-        by_centre = sign * (centre[:, None] - centre[None, :]) > gap
-        return np.asarray(by_centre & (sign * (edge[:, None] - edge[None, :]) > gap))
+        sign = -sign if turned else sign
+        gap = self.slack[at, None] + self.slack[None, :]
+        by_centre = sign * (centre[at, None] - centre[None, :]) > gap
+        return np.asarray(by_centre & (sign * (edge[at, None] - edge[None, :]) > gap))
 
-    @cached_property
-    def _gaps(self) -> tuple[Float, Float, Float]:
-        """``(N, N)``: gap between boxes along x and along y (negative: overlap), and the pair's slack."""
-        x1, y1, x2, y2 = self.x1, self.y1, self.x2, self.y2
-        gap_x = np.maximum(x1[:, None] - x2[None, :], x1[None, :] - x2[:, None])
-        gap_y = np.maximum(y1[:, None] - y2[None, :], y1[None, :] - y2[:, None])
-        return gap_x, gap_y, self.slack[:, None] + self.slack[None, :]
+    def side(self, relation: str, anchor: int) -> Verdict:
+        """The objects ``relation`` (``left``, ``right``, ``above``, ``below``) of object ``anchor``."""
 
-    def side(self, relation: str) -> Pairs:
-        """``sure[a]``: the objects surely ``relation`` (``left``, ``right``, ``above``, ``below``) of anchor ``a``."""
-        if relation not in self._sides:
-            gap_x, gap_y, slack = self._gaps
+        def beside(at: Places) -> tuple[Bool, Bool]:
+            x1, y1, x2, y2, slack = self.x1, self.y1, self.x2, self.y2, self.slack[at, None] + self.slack[None, :]
+            gap_x = np.maximum(x1[at, None] - x2[None, :], x1[None, :] - x2[at, None])  # negative: overlap
+            gap_y = np.maximum(y1[at, None] - y2[None, :], y1[None, :] - y2[at, None])
             along, across = (gap_x, gap_y) if relation in ("left", "right") else (gap_y, gap_x)
             centre, sign = (self.cx if relation in ("left", "right") else self.cy), 1.0
             if relation in ("right", "below"):
                 sign = -1.0
-            ahead = sign * (centre[:, None] - centre[None, :])  # [a, j]: how far j's centre is on the asked side of a
+            ahead = sign * (centre[at, None] - centre[None, :])  # [a, j]: how far j's centre is on the asked side of a
             clear = along - slack
             sure = (ahead > slack) & (clear >= 0) & (np.maximum(across + slack, 0) <= SURE_CONE * clear)
-            possible = (ahead > -slack) & ~np.eye(len(ahead), dtype=bool)
-            self._sides[relation] = Pairs(bit_rows(sure), bit_rows(possible | sure))
-        return self._sides[relation]
+            return sure, (ahead > -slack) | sure
+
+        return self._rows(self._sides.setdefault(relation, {}), 1 << anchor, beside)[anchor]
+
+    def _rows(self, known: Rows, among: int, relate: Callable[[Places], tuple[Bool, Bool]]) -> Rows:
+        """``known`` with a row for each of ``among``; ``relate``: ``(M, N)`` sure and possible of M of them."""
+        if len(known) == len(self.items):
+            return known
+        few = len(self.items) <= AT_ONCE
+        wanted = range(len(self.items)) if few else [i for i in members(among) if i not in known]
+        step = max(1, AT_ONCE * AT_ONCE // len(self.items))
+        for start in range(0, len(wanted), step):
+            at = np.array(wanted[start : start + step])
+            sure, possible = relate(at)
+            possible[np.arange(len(at)), at] = False
+            known.update(zip(at.tolist(), map(Verdict, bit_rows(sure), bit_rows(possible)), strict=True))
+        return known
 
     def distances(self, anchor: int) -> tuple[Float, Float, Float]:
         """``(N,)`` distances from object ``anchor``: between centres, between boxes, and the slack of both."""

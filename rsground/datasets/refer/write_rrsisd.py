@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+from rsground.datasets.coco import STANDS_IN
 from rsground.datasets.refer.placing import file_name, place_image
 from rsground.datasets.refer.records import ImageRecord, Ref
 from rsground.regions import area_of
@@ -23,7 +24,7 @@ def write_rrsisd(root: Path, records: Iterable[ImageRecord], images: str) -> int
 
     The pickle holds single targets only, as RRSIS-D does, one reference per instance with all its sentences;
     ``grefs(unc).json`` holds everything. ``instances.json`` lists all instances; where no mask is known, the polygon
-    of the oriented box, else of the box, stands in for it.
+    of the oriented box, else of the box, stands in for it, and the key ``segmentation_from`` says which.
 
     Returns:
         Number of expressions in ``grefs(unc).json``.
@@ -100,6 +101,8 @@ class _Refer:
         }
         if region.quad is not None:
             row["obb"] = _flat(region.quad)
+        if region.rle is None and region.polygons is None:
+            row[STANDS_IN] = "bbox" if region.quad is None else "obb"
         return row
 
     def _category(self, label: str | None) -> int:

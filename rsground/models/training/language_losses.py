@@ -76,12 +76,15 @@ def answer_pointer_loss(read: Read, packed: Packed) -> Tensor:
 
 
 def complete_loss(model: TowerLM, read: Read, packed: Packed) -> Tensor:
-    """How far the ledger is from telling which words complete an object, mean over the words of which it is known."""
+    """How far the ledger is from telling which words complete an object, mean over the words of which it is known; of a
+    question whose answer is not taught, it is known of none."""
     assert model.ledger is not None, "complete_loss() needs a model with a ledger"
     here = packed.about
     after = torch.cat([here[:, 1:], torch.full_like(here[:, :1], -1)], 1)
     last = (here >= 0) & (after != here)
     known = here != -1
+    untaught = torch.tensor([not lesson.answer for lesson in packed.lessons], dtype=torch.bool)
+    known[packed.asks[untaught].unbind(1)] = False
     found = model.ledger.completes(read.plain[known])[:, 0]
     loss: Tensor = F.binary_cross_entropy_with_logits(found, last[known].to(found.dtype))
     return loss if len(found) else read.plain.sum() * 0

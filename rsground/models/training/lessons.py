@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rsground.contracts import Head, Prompt, TokenHead, Training
+from rsground.models.training.annotated import untold
 from rsground.models.training.as_told import AsTold
 from rsground.models.training.packing import Lesson
 from rsground.models.training.pair_kinds import drawn
@@ -126,7 +127,10 @@ class Asked(NamedTuple):
 
 
 class SceneLessons:
-    """Lessons about drawn scenes, drawn anew each time: expressions, heads and tasks by chance.
+    """Lessons about drawn scenes or photographs, drawn anew each time: expressions, heads and tasks by chance.
+
+    No answer is taught that an annotation does not tell, such as a mask where only a box is known; such a question goes
+    to the head's other tasks, and where it has none, only what it means is taught.
 
     An expression that the head cannot ask or answer is passed over: another one of the scene is asked instead. Where
     none is left, the next scene stands in.
@@ -210,10 +214,14 @@ class SceneLessons:
     def _lesson(self, at: int, number: int, sample: Sample, targets: Sequence[int]) -> Lesson:
         head, tasks = self.heads[number]
         sample, targets = in_order(sample, targets)
+        askable = [task for task in tasks if task not in untold(sample)] if self.chances.write else tasks
+        tasks = askable or tasks
         sample = replace(sample, task=tasks[int(self.rng.integers(len(tasks)))])
         sample = sample if self.told is None else self.told(at, sample, targets)
         view = blank(sample)
         prompt = head.prompt(replace(sample, targets=None), view)
+        if not askable:  # what the question means can be taught, and no answer
+            return Lesson(self.speller.question(prompt.text), (), tuple(targets), head=number)
         if prompt.answer is None and not self.chances.write:
             return Lesson(self.speller.question(prompt.text), (), tuple(targets), sample=sample, head=number)
         regions = sample.targets or ()

@@ -15,17 +15,17 @@ from PIL import Image
 
 from rsground.datasets.fields import RecordError
 from rsground.errors import DataError, ImageError
-from rsground.geometry import mask_to_rle
 from rsground.images import read_image
 from rsground.models.tower_lm.config import CATEGORIES
+from rsground.models.training.annotated import with_mask
 from rsground.models.training.objects import Objects
 from rsground.models.training.refusal import Refusal
 from rsground.models.training.steps import Steps
 from rsground.models.training.turned_book import Photo, turned_photo
 from rsground.pipeline import describe
-from rsground.regions import hbb_of, mask_of, quad_of
+from rsground.regions import hbb_of, quad_of
 from rsground.registry import load_dataset
-from rsground.types import ImageRef, Quad, Region, Sample, Size, Task, View
+from rsground.types import ImageRef, Quad, Region, Sample, Task, View
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,9 @@ def photographs(
 ) -> list[tuple[list[Sample], list[tuple[Region, str]]]]:
     """Every image of a split: the expressions about it, and its annotated instances with their categories.
 
-    Each instance and each target has a mask: its own, or what its polygons, its oriented box or its box cover. An
-    annotation that cannot be read is left out, as the data set's reader leaves it out.
+    Each instance and each target has a mask: its own, or what its polygons cover; else what its oriented box or its box
+    covers, and then it says so (:mod:`rsground.models.training.annotated`). An annotation that cannot be read is left
+    out, as the data set's reader leaves it out.
 
     Raises:
         LayoutError: the files are not there.
@@ -139,7 +140,7 @@ def photographs(
     dataset: Any = load_dataset("rrsis-d", root, split, refs=refs)
     by_image: dict[str, list[Sample]] = defaultdict(list)
     for sample in dataset:
-        targets = tuple(_with_mask(each, sample.size) for each in sample.targets or ())
+        targets = tuple(with_mask(each, sample.size) for each in sample.targets or ())
         by_image[sample.image.uri].append(replace(sample, targets=targets))
     if not by_image:
         raise DataError(
@@ -153,14 +154,10 @@ def photographs(
             own = []
             for _, annotation in index.of_image(index.images[samples[0].meta["image_id"]], stream):
                 with suppress(RecordError):
-                    region = _with_mask(index.region(annotation, frame), samples[0].size)
+                    region = with_mask(index.region(annotation, frame), samples[0].size)
                     own.append((region, str(region.label).replace("_", " ")))
             found.append((samples, own))
     return found
-
-
-def _with_mask(region: Region, size: Size) -> Region:
-    return region if region.rle is not None else replace(region, rle=mask_to_rle(mask_of(region, size)))
 
 
 def _objects(own: list[tuple[Region, str]], original: tuple[int, int], size: int) -> Objects:

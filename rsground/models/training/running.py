@@ -32,10 +32,12 @@ def run_recipe(recipe: Recipe, root: Path, *, fresh: bool = False, changes: Mapp
         changes: to the recipes it starts from, see :func:`.recipe.read_recipe`.
 
     Raises:
-        SuiteError: a recipe it starts from does not exist, or the images of a step cannot be shared out.
+        SuiteError: a recipe it starts from does not exist, recipes start from each other, or the images of a step
+            cannot be shared out.
         CheckpointError: it starts from a folder in a package that is not installed.
         StoreError: the folder holds the run of another recipe, of other recipes before it, or of other processes.
     """
+    _check_circle((recipe,), changes or {})
     join()
     run = RunFolder(root / recipe.name)
     before = _before(recipe, changes or {})
@@ -68,6 +70,19 @@ def _before(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Recipe]:
     named = [recipe.init, recipe.options.get("tower")]
     files = {str(name): recipe.path.parent / f"{name}.toml" for name in named if name is not None and recipe.path}
     return {name: read_recipe(file, changes) for name, file in files.items() if file.is_file()}
+
+
+def _check_circle(way: tuple[Recipe, ...], changes: Mapping[str, Any]) -> None:
+    """See that no recipe comes before itself, at the end of ``way``: recipes, each of which starts from the next."""
+    files = [each.path.resolve() for each in way if each.path is not None]
+    if files and files[-1] in files[:-1]:
+        names = " -> ".join(file.name for file in files[files.index(files[-1]) :])
+        raise SuiteError(
+            f"recipes start from each other in a circle: {names}; none of them can be trained first. Take 'init' or "
+            "'options.tower' out of one of them, or name a folder of a result there"
+        )
+    for each in _before(way[-1], changes).values():
+        _check_circle((*way, each), changes)
 
 
 def _check_before(before: Mapping[str, Recipe], root: Path, changes: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from rsground.datasets.refer import expressions
 from rsground.datasets.refer.instances import Doubts, scene_graph
 from rsground.datasets.refer.margins import Margin
 from rsground.geometry import mask_to_rle, rle_to_mask
+from rsground.models.training.annotated import marked, source_of
 from rsground.models.training.dense import turned
 from rsground.models.training.objects import Objects
 from rsground.models.training.steps import Steps, steps_of
@@ -66,8 +67,8 @@ def turned_photo(photo: Photo, attitude: int, rng: np.random.Generator) -> Told:
     together, objects = turned(together, photo.objects, attitude)
     masks = [together[..., 3 + number] > 0 for number in range(len(planes))]
     regions = [
-        objects.region(number, mask_to_rle(mask) if mask.any() else None, name)
-        for number, (name, mask) in enumerate(zip(photo.names, masks, strict=True))
+        marked(objects.region(number, mask_to_rle(mask) if mask.any() else None, name), source_of(own))
+        for number, (name, mask, own) in enumerate(zip(photo.names, masks, photo.regions, strict=True))
     ]
     graph = scene_graph((side, side), regions, set(photo.names), doubts=_DOUBTS)
     made = expressions(graph, rng, limit=EXPRESSIONS, margin=_MARGIN)

@@ -37,7 +37,8 @@
     if (typeof a === "number" && typeof b === "number") return sign * (a - b);
     return sign * String(a).localeCompare(String(b), undefined, { numeric: true });
   };
-  const members = (body) => [...body.rows].filter((row) => !row.classList.contains("family"));
+  const isAside = (body) => body.classList.contains("aside"); /* no systems: below them however they are sorted */
+  const members = (body) => [...body.rows].filter((row) => !row.matches(".family, .why"));
   const sort = (table, place, sign) => {
     const bodies = [...table.tBodies];
     for (const body of bodies) {
@@ -45,6 +46,8 @@
       body.append(...rows);
     }
     bodies.sort((a, b) => {
+      const last = isAside(a) - isAside(b);
+      if (last) return last;
       const [first, second] = [members(a)[0], members(b)[0]];
       if (!first || !second) return !first - !second;
       return compare(value(first, place), value(second, place), sign);
@@ -72,7 +75,7 @@
     if (button) button.setAttribute("aria-expanded", String(open));
   };
   for (const table of all("table.grouped")) {
-    const bodies = [...table.tBodies];
+    const bodies = [...table.tBodies].filter((body) => !isAside(body));
     for (const body of bodies) {
       setOpen(body, false);
       body.querySelector("tr.family button").addEventListener("click", () => setOpen(body, body.dataset.open !== "true"));

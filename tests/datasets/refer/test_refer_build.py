@@ -21,9 +21,12 @@ from rsground.datasets.refer.build import Plan, build
 from rsground.datasets.refer.instances import Doubts, scene_graph
 from rsground.datasets.refer.lexicon import article, is_a, normalise, plural
 from rsground.datasets.refer.query import from_json
-from rsground.datasets.refer.records import dump, parse
+from rsground.datasets.refer.records import ImageRecord, Ref, dump, parse
 from rsground.datasets.refer.sources import Source, hashed_split, scene_of
+from rsground.datasets.refer.write_rrsisd import write_rrsisd
 from rsground.errors import DataError, LayoutError, RsgroundError, UnknownNameError
+from rsground.geometry import polygons_to_mask
+from rsground.regions import mask_of
 from rsground.registry import load_dataset
 from rsground.types import Region, Task
 
@@ -247,6 +250,28 @@ def test_dota_difficult_and_cut_objects_are_never_named(tmp_path):
     assert picked <= {(30, 30), (120, 60), (300, 200)}
     assert not any("leftmost" in s.expression.lower() for s, _ in found)  # the cut one may be
     assert any(s.targets == () for s, _ in found)
+
+
+def test_an_outline_that_stands_in_for_a_mask_is_read_as_none(tmp_path):
+    """Published loaders find a segmentation; ours finds what is known, and it covers the same pixels."""
+    turned = ((60.0, 20.0), (100.0, 40.0), (90.0, 60.0), (50.0, 40.0))
+    regions = (
+        Region(hbb=(10.0, 10.0, 30.0, 22.0), label="ship"),
+        Region(hbb=(50.0, 20.0, 100.0, 60.0), quad=turned, label="plane"),
+        Region(hbb=(10.0, 70.0, 30.0, 90.0), polygons=(((10.0, 70.0), (30.0, 70.0), (20.0, 90.0)),), label="bridge"),
+    )
+    refs = tuple(Ref(text, (number,), "category", (), None, []) for number, text in enumerate(("a", "b", "c")))
+    write_rrsisd(tmp_path, [ImageRecord("one", "", (100, 120), "train", regions, refs)], "none")
+    rows = json.loads((tmp_path / "rrsisd" / "instances.json").read_text())["annotations"]
+    assert [row.get("segmentation_from") for row in rows] == ["bbox", "obb", None]
+    assert all(row["segmentation"] for row in rows)
+    found = [sample.targets[0] for sample in load_dataset("rrsis-d", tmp_path, "train", need_images=False)]
+    assert [(one.hbb, one.quad, one.polygons, one.rle) for one in found] == [
+        (one.hbb, one.quad, one.polygons, one.rle) for one in regions
+    ]
+    for one, row in zip(found, rows, strict=True):
+        ring = np.reshape(row["segmentation"][0], (-1, 2))
+        np.testing.assert_array_equal(mask_of(one, (100, 120)), polygons_to_mask([ring], (100, 120)))
 
 
 def test_doubtful_instances():

@@ -191,9 +191,10 @@ def test_lessons_say_what_is_written_and_what_completes_it() -> None:
     visual = small.config.visual_tokens
     shown = torch.tensor([4, 9, 4, *([-1] * (visual - 3))])
     given = [Lesson((8, 3), (20, 21, 22, 23, 24), (4, 9), (2, 4)), Lesson((8, 3), (20, 21), (4, 9), ())]
+    given.append(Lesson((8, 3), (), (4,)))  # no answer is taught, so that no word of it completes anything
     packed = pack([given], [shown], visual, WORDS.eos_token_id)
     none, first, both = (torch.isin(shown, torch.tensor(each)) for each in ([7], [4], [4, 9]))
-    wanted = [none, none, none, first, first, both, both, *([none] * 4)]
+    wanted = [none, none, none, first, first, both, both, *([none] * 6)]
     assert torch.equal(packed.written[0], torch.stack(wanted))
     images = np.random.default_rng(2).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
     read = run_packed(small, small.facts(normalised(torch.from_numpy(images))), packed)

@@ -10,16 +10,20 @@ import pytest
 from PIL import Image
 from small import TOWER
 
+from rsground.contracts import TextHead
 from rsground.datasets.refer.records import ImageRecord, Ref
 from rsground.datasets.refer.write_rrsisd import write_rrsisd
 from rsground.errors import DataError
 from rsground.geometry import mask_to_rle, rle_to_mask
+from rsground.models.tower_lm.tokenizer import make_tokenizer
+from rsground.models.training.annotated import FILLED
+from rsground.models.training.lessons import Chances, SceneLessons, Speller
 from rsground.models.training.passing import passed_over
 from rsground.models.training.recipe import read_recipe
-from rsground.models.training.refer_book import photographs, refer_book
+from rsground.models.training.refer_book import ReferBook, photographs, refer_book
 from rsground.models.training.running import run_recipe
 from rsground.models.training.ways import Ways, training_in
-from rsground.types import Region
+from rsground.types import Prediction, Region, Sample, Task, View
 
 HEIGHT, WIDTH = 100, 200
 BOX, TURNED = (20.0, 10.0, 60.0, 50.0), ((120.0, 20.0), (160.0, 40.0), (140.0, 80.0), (100.0, 60.0))
@@ -114,3 +118,70 @@ def test_images_that_cannot_be_read_are_passed_over(tmp_path: Path, three: Path)
     second.write_bytes(b"no picture")
     with pytest.raises(DataError, match="most of the 3 images cannot be read"):
         refer_book(str(three), size=50)
+
+
+class Says(TextHead):
+    """Answers the task it was asked for."""
+
+    tasks = frozenset({Task.HBB, Task.OBB, Task.MASK})
+
+    def _ask(self, sample: Sample) -> str:
+        return f"{sample.expression}?"
+
+    def target(self, sample: Sample, view: View) -> str:
+        return sample.task.value
+
+    def _read(self, text: str, sample: Sample, view: View) -> Prediction:
+        return Prediction(text=text)
+
+
+def taught(book: ReferBook, *tasks: Task, write: bool = True) -> dict[str, set[str]]:
+    """Expression → answers taught when it is asked again and again; ``""`` where none is."""
+    speller = Speller(make_tokenizer(["the ship court car plane and? hbb obb mask"] * 4, [], size=320))
+    lessons = SceneLessons(book, [(Says(), tasks)], speller, Chances(each=9, write=write), seed=3)
+    found: dict[str, set[str]] = {}
+    for _ in range(40):
+        for at in range(len(book)):
+            for lesson in lessons[at][1]:
+                question = speller.tokenizer.decode(lesson.prompt[:-1]).strip("? ")
+                found.setdefault(question, set()).add(speller.tokenizer.decode(lesson.answer).strip())
+                assert lesson.targets or question == "the plane"
+    return found
+
+
+def test_what_no_annotation_tells_is_not_taught(root: Path) -> None:
+    book = refer_book(str(root), size=50)
+    every = {"hbb", "obb", "mask"}
+    assert taught(book, Task.HBB, Task.OBB, Task.MASK) == {
+        "the ship": every,
+        "the court": {"hbb", "obb"},
+        "the car and the court": {"hbb"},
+        "the plane": every,
+    }
+    assert taught(book, Task.MASK) == {
+        "the ship": {"mask"},
+        "the court": {""},
+        "the car and the court": {""},
+        "the plane": {"mask"},
+    }, "where a head has no other task, what is meant"
+    assert set.union(*taught(book, Task.MASK, write=False).values()) == {""}
+
+
+def test_masks_that_are_annotated_are_taught_all_the_same(root: Path) -> None:
+    """Polygons are masks; and without the key that says what stands in, a segmentation is one."""
+    file = root / "rrsisd" / "instances.json"
+    said = json.loads(file.read_text())
+    assert [each.pop("segmentation_from", None) for each in said["annotations"]] == [None, "obb", "bbox"]
+    file.write_text(json.dumps(said))
+    book = refer_book(str(root), size=50)
+    assert all(answers == {"hbb", "obb", "mask"} for answers in taught(book, *Says.tasks).values())
+
+
+def test_turned_photographs_know_what_was_filled(root: Path) -> None:
+    book = refer_book(str(root), size=50, turns=7)
+    assert len(book) > 1
+    sources = ["", "obb", "hbb"]
+    for samples, meant in zip(book.questions, book.meant, strict=True):
+        for sample, numbers in zip(samples, meant, strict=True):
+            told = [each.attributes.get(FILLED, "") for each in sample.targets or ()]
+            assert told == [sources[number] for number in numbers]

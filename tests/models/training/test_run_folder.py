@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small import TOWER
 
-from rsground.errors import StoreError
+from rsground.errors import StoreError, SuiteError
 from rsground.models.state import read_state
 from rsground.models.training.recipe import Recipe, read_recipe
 from rsground.models.training.run_folder import RunFolder, said_by
@@ -121,6 +121,32 @@ def test_a_recipe_that_computed_nothing_is_forgotten(tmp_path: Path) -> None:
         run(tower(tmp_path, **{"data.wrong": 1}), root)
     assert (root / "tower" / "recipe.json").is_file(), "from the beginning"
     run(tower(tmp_path), root)
+
+
+@pytest.mark.parametrize(
+    ("starts", "circle"),
+    [
+        ({"a": "a"}, "a.toml -> a.toml"),
+        ({"a": "b", "b": "a"}, "a.toml -> b.toml -> a.toml"),
+        ({"a": "b", "b": "c", "c": "b"}, "b.toml -> c.toml -> b.toml"),
+    ],
+)
+def test_recipes_that_start_from_each_other_are_named(tmp_path: Path, starts: dict[str, str], circle: str) -> None:
+    first, *_ = (tower(tmp_path, name, init) for name, init in starts.items())
+    with pytest.raises(SuiteError, match=re.escape(f"in a circle: {circle}; ") + r".*'init'"):
+        run(first, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists(), "nothing was begun"
+
+
+def test_a_circle_through_the_tower_that_a_recipe_names_is_named_too(tmp_path: Path) -> None:
+    tower(tmp_path, "first")
+    tower(tmp_path, "a", "first")
+    with (tmp_path / "a.toml").open("a") as file:
+        file.write('[options]\ntower = "b"\n')
+    tower(tmp_path, "b", "a")
+    with pytest.raises(SuiteError, match=re.escape(r"in a circle: b.toml -> a.toml -> b.toml; ")):
+        run(read_recipe(tmp_path / "b.toml"), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists(), "nothing was begun, not even what is no part of the circle"
 
 
 def test_a_recipe_before_it_that_was_trained_anew_is_noticed(tmp_path: Path) -> None:
