@@ -190,6 +190,12 @@ class Grounder:
     def _save_part(self, thing: Any, folder: Path, source: Path | None) -> Collection[str]:
         """What the part saves itself; else what it was loaded from, if anything. The options that this stands for."""
         if hasattr(thing, "save"):
+            if folder.exists():
+                raise CheckpointError(
+                    f"two parts called {folder.name!r} keep something, and a folder has one place for a name. Leave "
+                    "one of them out, or register it under a second name",
+                    folder,
+                )
             folder.mkdir(parents=True)
             thing.save(folder)
             return ("checkpoint", *getattr(thing, "saved_options", ()))

@@ -524,6 +524,18 @@ def test_a_saved_system_holds_its_adapter_once(tmp_path: Path, llava: Path) -> N
         torch.testing.assert_close(states(again), expected, atol=1e-4, rtol=1e-4)
 
 
+def test_two_parts_of_one_name_are_not_saved_over_each_other(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_card(folder, replace(CARD, preprocessors=(PartCard("right-half"), PartCard("right-half"))))
+    with Grounder.from_pretrained(folder) as grounder:
+        grounder.save_pretrained(tmp_path / "nothing-to-keep")
+        monkeypatch.setattr(Shift, "save", lambda self, place: (place / "half.json").write_text("{}"), raising=False)
+        with pytest.raises(CheckpointError, match=r"two parts called 'right-half' keep something.*a second name"):
+            grounder.save_pretrained(tmp_path / "twice")
+    assert not (tmp_path / "twice").exists()
+
+
 def test_a_part_with_a_checkpoint_of_its_own_is_saved_with_the_system(tmp_path: Path, folder: Path) -> None:
     """Whether it saves itself (the backbone) or not (the segmenter)."""
     import shutil
