@@ -9,6 +9,7 @@ import numpy as np
 
 from rsground.bench.results import Run
 from rsground.metrics.intervals import bootstrap_intervals
+from rsground.pipeline import describe
 from rsground.records import finite
 
 
@@ -47,12 +48,13 @@ class Summary:
         return {**names, **counts, "scores": scores}
 
 
-def summaries(run: Run, *, replicates: int = 0) -> list[Summary]:
+def summaries(run: Run, *, replicates: int = 0, problems: list[str] | None = None) -> list[Summary]:
     """All scores of a run, in the suite's order; pairs of system and protocol without an answer are left out.
 
     Args:
         run: open; may be unfinished.
         replicates: bootstrap samples behind each interval; 0 for no intervals.
+        problems: takes what is left out because a plugin's metric fails at its scores; None to raise that.
     """
     found = []
     for dataset in run.datasets:
@@ -63,12 +65,18 @@ def summaries(run: Run, *, replicates: int = 0) -> list[Summary]:
                 table = run.columns(system.label, dataset.label, row.label)
                 if not len(table):
                     continue
-                scores = {name: float(value) for name, value in metric.summarise(table.columns).items()}
-                intervals = (
-                    bootstrap_intervals(metric, table.columns, table.images, replicates=replicates)
-                    if replicates
-                    else {}
-                )
+                try:
+                    scores = {name: float(value) for name, value in metric.summarise(table.columns).items()}
+                    intervals = (
+                        bootstrap_intervals(metric, table.columns, table.images, replicates=replicates)
+                        if replicates
+                        else {}
+                    )
+                except Exception as error:  # of a plugin's metric; the scores of the others are not lost for it
+                    if problems is None:
+                        raise
+                    problems.append(f"{system.label} on {dataset.label}, protocol {row.label}: {describe(error)}")
+                    continue
                 usage = costs[system.label]
                 found.append(
                     Summary(

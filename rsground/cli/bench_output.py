@@ -58,6 +58,10 @@ def _compare(opened: Run, args: argparse.Namespace) -> Comparison | None:
 def _facts(opened: Run, result: RunResult, report: Path | None) -> dict[str, Any]:
     from rsground.bench.scores import summaries
 
+    problems: list[str] = []
+    scores = [summary.to_json() for summary in summaries(opened, replicates=1000, problems=problems)]
+    for problem in problems:
+        say(problem)
     return {
         "suite": opened.name,
         "folder": str(result.folder),
@@ -71,7 +75,8 @@ def _facts(opened: Run, result: RunResult, report: Path | None) -> dict[str, Any
             for row in opened.datasets
         ],
         "notes": list(opened.notes),
-        "scores": [summary.to_json() for summary in summaries(opened, replicates=1000)],
+        "problems": problems,
+        "scores": scores,
     }
 
 
@@ -94,6 +99,9 @@ def _print_board(opened: Run, args: argparse.Namespace) -> None:
     data = collect(opened, Options(gallery=0) if args.no_report else Options())
     console = Console()
     console.print(leaderboard(data))
+    for what, note in data.run.facts:
+        if what == "left out" and note not in opened.notes:
+            say(note)
     if not args.no_report:
         path = write_files(data, targets(opened.folder, None, FORMATS))
         console.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)

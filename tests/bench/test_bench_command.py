@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rsground.bench.results import Run
 from rsground.cli import main
+from rsground.contracts import Metric
+from rsground.registry import load
 
 TOY = 'metrics = ["rec-hbb"]\ndataset = {name = "toy"}\nentry = [{label = "right", head = "toy"}]\n'
 
@@ -57,6 +60,27 @@ def test_leaderboard_and_report(here: Callable[[str], Path], capsys: pytest.Capt
     assert "Acc@0.5" in out
     page = (folder / "out" / "report" / "report.html").read_text("utf-8")
     assert "rec-hbb" in page
+
+
+def test_a_protocol_that_fails_at_its_scores_is_named_and_costs_no_other(
+    here: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Metric, columns: Any, weights: Any = None) -> dict[str, float]:
+        raise KeyError("regions")
+
+    here(TOY.replace('["rec-hbb"]', '["count", "rec-hbb"]'))
+    metric = type(load("metric", "count"))
+    monkeypatch.setattr(metric, "summarise", fails)
+    assert main(["bench", "mine.toml", "--json", "--workers", "0", "--no-report", "--out", "out"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert [score["metric"] for score in found["scores"]] == ["rec-hbb"]
+    assert found["problems"] == ["right on toy, protocol count: KeyError: 'regions'"]
+    assert found["problems"][0] in err
+    assert main(["bench", "mine.toml", "--workers", "0", "--no-report", "--out", "out"]) == 0
+    out, err = capsys.readouterr()
+    assert "Acc@0.5" in out
+    assert "protocol count: KeyError: 'regions'" in err
 
 
 def test_dry_run_checks_and_runs_nothing(here: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
