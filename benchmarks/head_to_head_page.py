@@ -84,14 +84,14 @@ def main() -> None:
             done, planned = run.progress()
             if done < planned:
                 sys.exit(f"{folder} is not finished: {done:,} of {planned:,} answers; start the same command again")
-            print("\n".join(overview(run, args.replicates)))
-            for row in run.metrics:
-                print("\n".join(section(run, row.label, args.replicates)))
+            columns = {row.label: known_of(run, row.label) for row in run.metrics}
+            print("\n".join(overview(run, columns, args.replicates)))
+            for metric, known in columns.items():
+                print("\n".join(section(run, metric, known, args.replicates)))
 
 
-def overview(run: Run, replicates: int) -> Iterator[str]:
+def overview(run: Run, columns: dict[str, dict[str, Scores]], replicates: int) -> Iterator[str]:
     """All systems beside each other, a column a protocol: the score, its interval, and the ceiling of the form."""
-    columns = {row.label: known_of(run, row.label) for row in run.metrics}
     columns = {metric: known for metric, known in columns.items() if known}
     labels = [system.label for system in run.systems if not system.label.endswith(PERFECT)]
     heads = [f"{TITLES.get(metric, metric)}, {primary_of(known)}" for metric, known in columns.items()]
@@ -126,9 +126,8 @@ def primary_of(known: dict[str, Scores]) -> str:
     return next(iter(known.values())).metric.primary
 
 
-def section(run: Run, metric: str, replicates: int) -> Iterator[str]:
+def section(run: Run, metric: str, known: dict[str, Scores], replicates: int) -> Iterator[str]:
     """Heading, table and breakdowns of one protocol."""
-    known = known_of(run, metric)
     scored = {label: scores for label, scores in known.items() if not label.endswith(PERFECT)}
     if not scored:
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rsground.geometry import mask_to_rle
-from rsground.regions import mask_of
+from rsground.regions import rle_of
 from rsground.types import Region, Sample, Size, Task
 
 FILLED = "filled"
@@ -17,7 +16,7 @@ def with_mask(region: Region, size: Size) -> Region:
     """The region with a mask of an image of ``size`` (H, W); one that tells none is filled, and says so."""
     if region.rle is not None:
         return region
-    filled = replace(region, rle=mask_to_rle(mask_of(region, size)))
+    filled = replace(region, rle=rle_of(region, size))
     if region.polygons is not None:
         return filled
     return marked(filled, "hbb" if region.quad is None else "obb")
