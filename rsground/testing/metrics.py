@@ -38,8 +38,10 @@ class MetricConformance:
         samples = self._samples()
         perfect = metric.summarise(_columns(metric, samples, [_perfect(sample) for sample in samples]))
         failed = metric.summarise(_columns(metric, samples, [Prediction.failure("it crashed") for _ in samples]))
-        if metric.primary not in perfect:
-            pytest.skip(f"{self.metric_name}: its primary score applies to none of the miniatures")
+        if not perfect:
+            pytest.skip(f"{self.metric_name}: its scores apply to none of the miniatures")
+        named = f"{self.metric_name}: its primary score {metric.primary!r}"
+        assert metric.primary in perfect, f"{named} is not among {sorted(perfect)}"
         sign = 1 if metric.higher_is_better else -1
         assert sign * perfect[metric.primary] >= sign * failed[metric.primary]
 

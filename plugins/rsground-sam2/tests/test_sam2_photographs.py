@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ pytest.importorskip("sam2")
 
 from rsground.datasets.refer.records import ImageRecord, Ref
 from rsground.datasets.refer.write_rrsisd import write_rrsisd
+from rsground.errors import DataError
 from rsground.geometry import mask_to_rle
 from rsground.types import Region
 from rsground_sam2.training import __main__ as command
@@ -67,6 +69,61 @@ def test_a_training_on_photographs_is_scored_on_others(referring: Path, tmp_path
     assert record["scores"]["split"] == {"set": "set", "split": "val"}
     assert record["scores"]["miou"]["box"]["count"] == 2
     assert (out / "model.safetensors").is_file()
+
+
+def of_three(referring: Path, folder: Path, broken: int = 1, untold: int = 0) -> Path:
+    """The set with its photograph of ``train`` three times: some cannot be read, of some no mask was annotated."""
+    root = shutil.copytree(referring, folder)
+    pixels, files = root / "images/rrsisd/JPEGImages", root / "rrsisd"
+    instances = json.loads((files / "instances.json").read_text())
+    refs = json.loads((files / "grefs(unc).json").read_text())
+    first = next(each for each in instances["images"] if each["file_name"].startswith("one"))
+    own = [each for each in instances["annotations"] if each["image_id"] == first["id"]]
+    for copy in (100, 200):
+        name = f"copy{copy}{Path(first['file_name']).suffix}"
+        shutil.copy(pixels / first["file_name"], pixels / name)
+        instances["images"].append({**first, "id": copy, "file_name": name})
+        instances["annotations"] += [{**each, "id": each["id"] + copy, "image_id": copy} for each in own]
+        ref = next(each for each in refs if each["image_id"] == first["id"])
+        moved = {"ref_id": ref["ref_id"] + copy, "image_id": copy, "ann_id": [own[0]["id"] + copy]}
+        refs.append({**ref, **moved})
+    for copy in (100, 200)[:broken]:
+        (pixels / f"copy{copy}{Path(first['file_name']).suffix}").write_bytes(b"not an image")
+    for annotation in instances["annotations"]:
+        if annotation["image_id"] in (200, 100)[:untold]:
+            annotation["segmentation_from"] = "bbox"
+    (files / "instances.json").write_text(json.dumps(instances))
+    (files / "grefs(unc).json").write_text(json.dumps(refs))
+    return root
+
+
+def test_what_cannot_be_read_or_tells_no_mask_is_passed_over(
+    referring: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for broken, untold, reason in ((1, 0, "cannot"), (0, 1, "none of its 2 instances has a mask that was annotated")):
+        root = of_three(referring, tmp_path / f"set{broken}", broken, untold)
+        out = tmp_path / f"out{broken}"
+        options = ["--refer", str(root), "--windows", "1", "--out", str(out), "--steps", "1", "--crops", "1"]
+        assert command.main([*options, "--prompts", "2", "--dense", "0"]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("passed over: ")]
+        assert len(lines) == 1
+        assert reason in lines[0]
+        photographs = json.loads((out / "training.json").read_text())["data"]["photographs"]
+        assert photographs == {"set": root.name, "windows": 1, "passed_over": 1}
+    with pytest.raises(DataError, match="2 of 3 samples"):
+        Photographs(str(of_three(referring, tmp_path / "bad", broken=1, untold=1)), "train")
+
+
+def test_a_mask_that_nobody_annotated_is_not_taught(referring: Path) -> None:
+    file = referring / "rrsisd" / "instances.json"
+    instances = json.loads(file.read_text())
+    small = [each for each in instances["annotations"] if each["bbox"][2] == BOXES[1][2] - BOXES[1][0]]
+    for each in small:
+        each["segmentation_from"] = "bbox"
+    file.write_text(json.dumps(instances))
+    held = Photographs(str(referring), "train", size=64)
+    assert len(small) == 2
+    assert np.unique(held.labels).tolist() == [0, 1]
 
 
 def test_a_model_in_a_package_is_gone_on_with(referring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -374,6 +374,26 @@ def test_the_backbone_says_what_it_needs(published: Path) -> None:
     assert backbone.hidden_size == 32
 
 
+def test_a_description_longer_than_the_context_is_refused_before_the_image_is_seen(
+    published: Path, paper: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last description that fits is answered; one word more is named, and no encoder runs for it."""
+    from rsground_segtoken.segearth.backbone import SegEarthR1Backbone
+
+    reader = SegEarthR1Head(published, **paper).eval()
+    backbone = SegEarthR1Backbone(published, device="cpu", dtype="float32")
+    reader.bind(backbone)
+    sample = miniature("mask", size=(100, 128))
+    view = view_of(sample, 0)
+    used = backbone.generate([reader.prompt(replace(sample, expression="tank"), view)])[0].usage
+    spare = backbone.model.config.max_position_embeddings - used.prompt_tokens - used.visual_tokens - 2
+    longest = replace(sample, expression=" ".join(["tank"] * (spare + 1)))
+    assert backbone.generate([reader.prompt(longest, view)])[0].usage.output_tokens == spare + 2
+    monkeypatch.setattr(backbone, "see", None)
+    with pytest.raises(PromptError, match=r"takes 2049 tokens with its prompt, 1 of them visual.*context is 2048"):
+        backbone.generate([reader.prompt(replace(longest, expression=longest.expression + " tank"), view)])
+
+
 def test_the_head_needs_no_transformers() -> None:
     asked = "import sys, rsground_segtoken.segearth; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

@@ -328,6 +328,13 @@ def test_plain_phi_is_trained_from(tmp_path: Path, words: Any, paper: dict[str, 
     assert again.model.config.rope_parameters["partial_rotary_factor"] == 0.25
     with torch.no_grad():
         torch.testing.assert_close(again.model.model(ids).last_hidden_state, theirs)
+    plain.lm_head.weight = plain.model.embed_tokens.weight
+    plain.config.tie_word_embeddings = True
+    plain.save_pretrained(tmp_path / "tied")
+    words.save_pretrained(tmp_path / "tied")
+    tied = SegEarthR1Backbone(tmp_path / "tied", device="cpu", dtype="float32").model
+    assert torch.equal(tied.lm_head.weight, plain.model.embed_tokens.weight)
+    assert tied.lm_head.weight is not tied.model.embed_tokens.weight
     (folder / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(CheckpointError, match="'llava_phi' or 'phi'"):
         SegEarthR1Backbone(folder, device="cpu")

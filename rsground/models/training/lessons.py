@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rsground.contracts import Head, Prompt, TokenHead, Training
+from rsground.errors import DataError
 from rsground.models.training.annotated import untold
 from rsground.models.training.as_told import AsTold
 from rsground.models.training.packing import Lesson
@@ -133,7 +134,7 @@ class SceneLessons:
     to the head's other tasks, and where it has none, only what it means is taught.
 
     An expression that the head cannot ask or answer is passed over: another one of the scene is asked instead. Where
-    none is left, the next scene stands in.
+    none is left, or none with an answer that is short enough, the next scene stands in.
 
     Args:
         scenes: the scenes.
@@ -168,14 +169,19 @@ class SceneLessons:
         """What is taught of a scene.
 
         Raises:
-            DataError: more than half of the expressions are no good.
+            DataError: more than half of the expressions are no good, or no scene has a question that is short enough.
         """
         found, refused = self._taught(at), list[Refusal]()
         for other in range(at + 1, at + len(self.scenes.expressions)):
-            if found.lessons or not found.refused:
+            if found.lessons:
                 break
             refused += found.refused
             found = self._taught(other % len(self.scenes.expressions))
+        if not found.lessons:
+            raise DataError(
+                f"no question has an answer of {self.chances.longest} tokens or fewer (options.longest) that fits with "
+                f"its prompt into {self.chances.room} (options.room): give more"
+            )
         return found._replace(refused=[*refused, *found.refused])
 
     def _taught(self, at: int) -> Asked:

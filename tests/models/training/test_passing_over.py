@@ -247,6 +247,28 @@ def test_an_expression_that_cannot_be_written_costs_itself_alone(
             assert [lesson.sample.id for lesson in plain[at].lessons if lesson.sample is not None] == names
 
 
+class Wordy(Picky):
+    """Writes some samples' answers twice."""
+
+    def target(self, sample: Sample, view: View) -> str:
+        written = CodecHead.target(self, sample, view)
+        return written * 2 if sample.id in self.bad else written
+
+
+def test_a_scene_without_an_answer_short_enough_lets_the_next_one_stand_in() -> None:
+    def lessons(longest: int) -> SceneLessons:
+        heads = [(Wordy(frozenset({"0 0", "0 1", "1 0"})), (Task.HBB,))]
+        return SceneLessons(Scenes([2, 3]), heads, Speller(WORDS), Chances(each=5, longest=longest))  # type: ignore[arg-type]
+
+    plain = max(len(lesson.answer) for lesson in lessons_of(Scenes([2]), frozenset())[0].lessons)
+    found = lessons(plain)[0]
+    assert found.at == 1
+    assert {lesson.sample.id for lesson in found.lessons if lesson.sample is not None} == {"1 1", "1 2"}
+    assert not found.refused
+    with pytest.raises(DataError, match=rf"{plain - 1} tokens or fewer \(options.longest\).*1000 \(options.room\)"):
+        lessons(plain - 1)[0]
+
+
 def test_where_most_expressions_are_bad_the_run_stops() -> None:
     scenes = Scenes([3, 2])
     made = lessons_of(scenes, frozenset({"0 0", "0 1", "0 2"}), each=5)

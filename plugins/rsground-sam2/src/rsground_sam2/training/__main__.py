@@ -130,7 +130,11 @@ def _photographs(options: argparse.Namespace) -> tuple[Pictures, Pictures, dict[
     say(f"reading the photographs of {options.refer}")
     held_out = Photographs(options.refer, "val")
     cache = Photographs(options.refer, "train", options.windows, seed=options.seed)
+    for each in (*held_out.passed_over, *cache.passed_over):
+        say(f"passed over: {each.sample}: {each.reason}")
     said = {"set": Path(options.refer).name, "windows": options.windows}
+    if cache.passed_over:
+        said["passed_over"] = len(cache.passed_over)
     return cache, held_out, {"photographs": said}, {"set": said["set"], "split": "val"}
 
 

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from rsground.errors import DataError, ImageError
 from rsground.geometry import rle_to_mask
 from rsground.images import read_image
+from rsground.models.training.annotated import source_of
 from rsground.models.training.refer_book import photographs
+from rsground.models.training.refusal import Refusal, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from rsground.types import RLE
+    from rsground.types import RLE, Region
 
 _LEAST = 0.4
 """Least side of a window, as a share of the photograph's."""
@@ -25,6 +28,8 @@ _LEAST = 0.4
 class Photographs:
     """Photographs of a set in the REFER form (RRSIS-D's layout), each whole and in random windows.
 
+    Instances whose mask nobody annotated (``segmentation_from``) are not taught.
+
     Args:
         root: folder with ``rrsisd/instances.json`` and ``images/rrsisd/JPEGImages``.
         split: whose photographs.
@@ -32,18 +37,28 @@ class Photographs:
         size: side of what is held, pixels; aspects are not kept, as the image encoder does not keep them.
         seed: of the windows.
 
+    Attributes:
+        passed_over: photographs that cannot be read, or have no annotated mask.
+
     Raises:
         LayoutError: the files are not there.
-        DataError: the split holds nothing.
+        DataError: the split holds nothing, or more than half of its photographs are passed over.
     """
 
     def __init__(self, root: str, split: str, windows: int = 0, size: int = 256, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
         self.size = size
         images, labels = [], []
-        for samples, instances in photographs(root, split):
-            pixels = read_image(samples[0].image)
-            masks = _masks([region.rle for region, _ in instances if region.rle is not None])
+        found = photographs(root, split)
+        tally, passed_over = Tally(len(found)), []
+        for samples, instances in found:
+            try:
+                masks = _masks(_annotated([region for region, _ in instances]))
+                pixels = read_image(samples[0].image)
+            except (DataError, ImageError) as error:
+                passed_over.append(tally.bad(samples[0].image.uri, error))
+                continue
+            tally.good()
             shares = [1.0, *rng.uniform(_LEAST, 1, windows)]
             for share in shares:
                 height, width = (round(share * side) for side in pixels.shape[:2])
@@ -52,12 +67,20 @@ class Photographs:
                 shown = Image.fromarray(pixels[inside]).resize((size, size), Image.Resampling.BILINEAR)
                 images.append(np.asarray(shown))
                 labels.append(_labels([mask[inside] for mask in masks], size))
+        self.passed_over: tuple[Refusal, ...] = tuple(passed_over)
         self.images: NDArray[np.uint8] = np.stack(images)
         self.labels: NDArray[np.uint16] = np.stack(labels)
 
     def ready(self) -> NDArray[np.int64]:
         """Positions of all."""
         return np.arange(len(self.images))
+
+
+def _annotated(regions: Sequence[Region]) -> list[RLE]:
+    planes = [region.rle for region in regions if region.rle is not None and source_of(region) is None]
+    if not planes:
+        raise DataError(f"none of its {len(regions)} instances has a mask that was annotated")
+    return planes
 
 
 def _masks(planes: Sequence[RLE]) -> list[NDArray[np.bool_]]:

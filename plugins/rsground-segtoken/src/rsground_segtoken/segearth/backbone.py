@@ -50,6 +50,7 @@ class SegEarthR1Backbone(TeachableBackbone):
 
     Attributes:
         see: views to visual tokens ``(B, V, D)``; set by the head, None until then.
+        visual: V, as the head says it.
         replies: whether the prompt has a place for an answer in words, learned in training, never written.
 
     Raises:
@@ -58,6 +59,7 @@ class SegEarthR1Backbone(TeachableBackbone):
     """
 
     see: Callable[[Sequence[View]], Tensor] | None = None
+    visual: int = 0
 
     def __init__(
         self,
@@ -116,7 +118,15 @@ class SegEarthR1Backbone(TeachableBackbone):
         return [self._generation(*row, each, visual) for row, each in zip(rows, states, strict=True)]
 
     def _fit(self, prompt: Prompt) -> _Asked:
-        return _Asked(prompt, self._turn(prompt))
+        """Refuse what is too long, before the image is looked at."""
+        each = self._turn(prompt)
+        needed, bound = each.length(self.visual), int(self.model.config.max_position_embeddings)
+        if needed > bound:
+            raise PromptError(
+                f"the description {(prompt.answer or '')[:60]!r} takes {needed} tokens with its prompt, {self.visual} "
+                f"of them visual, and the model's context is {bound}; use fewer words"
+            )
+        return _Asked(prompt, each)
 
     def _teach(self, rows: Sequence[_Asked]) -> Taught:
         """One pass. The loss is that of the replies, their template's words and ends included, 0 where there is none.

@@ -39,6 +39,7 @@ _FIELDS = (
 """What is read and written of a language model's configuration."""
 _ROTARY = "partial_rotary_factor"
 _KIND, _PLAIN = "llava_phi", "phi"
+_EMBEDDING, _OUTPUT = "language.model.embed_tokens.weight", "language.lm_head.weight"
 _SHOWN = 3
 
 
@@ -69,7 +70,8 @@ def load_language(
 ) -> PhiForCausalLM:
     """The language model alone, from the same folder; other parts of the checkpoint are left where they are.
 
-    A folder of plain Phi will do, to train from; the bias of its output layer, which SegEarth-R1 has not, is left.
+    A folder of plain Phi will do, to train from; the bias of its output layer, which SegEarth-R1 has not, is left, and
+    an output layer tied to the embedding begins as a copy of it.
 
     Raises:
         CheckpointError: as :func:`load_published`.
@@ -80,6 +82,8 @@ def load_language(
         model = language_model(config)
     state = from_published(read_state(root), config.num_attention_heads)
     state.pop("language.lm_head.bias", None)
+    if config.tie_word_embeddings and _EMBEDDING in state:
+        state.setdefault(_OUTPUT, state[_EMBEDDING].clone())
     prefix = "language."
     fill(model, {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}, root)
     settle(model)

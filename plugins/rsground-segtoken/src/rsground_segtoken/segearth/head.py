@@ -99,7 +99,8 @@ class SegEarthR1Head(TokenHead, nn.Module):
     def bind(self, backbone: Any) -> None:
         """Learn the backbone's width, device and the id of ``[SEG]``; called once by whoever joins the parts.
 
-        A backbone that has ``see`` is lent :meth:`visual_tokens` for it, where there is a connector.
+        A backbone that has ``see`` is lent :meth:`visual_tokens` for it, where there is a connector, and told in
+        ``visual`` how many they are.
 
         Raises:
             ContractError: its tokenizer does not know ``[SEG]``, or the weights are for another width.
@@ -120,7 +121,7 @@ class SegEarthR1Head(TokenHead, nn.Module):
         if getattr(backbone, "device", None) is not None:
             self.to(backbone.device)
         if self.connector is not None and hasattr(backbone, "see"):
-            backbone.see = self.visual_tokens
+            backbone.see, backbone.visual = self.visual_tokens, self.connector.tokens
 
     @property
     def hidden_size(self) -> int | None:
