@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -76,6 +76,7 @@ def compare_runs(run: Run, baseline: Run, rules: Rules | None = None) -> Compari
         [replace(change, role=beside.get(change.system, Role.SYSTEM).value) for change in found]
         for found in (scores, costs)
     )
+    blind = _blind(run) & _blind(baseline)
     missing, notes = differences(run, baseline, pairs)
     if not scores and not costs:
         raise StoreError(_nothing(run, baseline, missing))
@@ -83,8 +84,8 @@ def compare_runs(run: Run, baseline: Run, rules: Rules | None = None) -> Compari
         run=run_name(run),
         baseline=run_name(baseline),
         rules=wanted,
-        scores=_judged(scores, wanted, wanted.tolerance, counts=True),
-        costs=_judged(costs, wanted, wanted.cost_tolerance, counts=wanted.costs_count),
+        scores=_judged(scores, wanted, wanted.tolerance, blind, counts=True),
+        costs=_judged(costs, wanted, wanted.cost_tolerance, blind, counts=wanted.costs_count),
         missing=missing,
         notes=(*notes, *_power(scores, wanted)),
     )
@@ -207,8 +208,14 @@ def _asked_alone(usage: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> 
     return np.array_equal(usage["time_s"][rows], usage["latency_s"][rows], equal_nan=True)
 
 
-def _judged(changes: Sequence[Change], rules: Rules, tolerance: float, *, counts: bool) -> tuple[Change, ...]:
-    """The same with corrected p-values and verdicts."""
+def _blind(run: Run) -> set[str]:
+    return {label for label, role in rulers({row.label: row.role for row in run.systems}).items() if role is Role.BLIND}
+
+
+def _judged(
+    changes: Sequence[Change], rules: Rules, tolerance: float, blind: Set[str], *, counts: bool
+) -> tuple[Change, ...]:
+    """The same with corrected p-values and verdicts; what is ``blind`` in both runs may guess worse."""
     ps = [change.p for change in changes if change.p is not None]
     adjusted = iter(holm(ps).tolist())
     found = []
@@ -220,7 +227,8 @@ def _judged(changes: Sequence[Change], rules: Rules, tolerance: float, *, counts
         moved = change.change - 1.0 if change.is_cost else change.change
         worse = moved < 0 if change.higher_is_better else moved > 0
         verdict = Verdict.SAME if p >= rules.alpha or moved == 0 else Verdict.WORSE if worse else Verdict.BETTER
-        regression = counts and verdict is Verdict.WORSE and abs(moved) > tolerance
+        counted = counts and change.system not in blind
+        regression = counted and verdict is Verdict.WORSE and abs(moved) > tolerance
         found.append(replace(change, p_adjusted=p, verdict=verdict, regression=regression))
     return tuple(found)
 

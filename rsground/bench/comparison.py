@@ -58,7 +58,7 @@ class Change:
         n, images: samples (times seeds) compared, and the images they are about.
         higher_is_better: direction; False for costs.
         verdict: what can be said of it.
-        regression: whether it is worse and beyond the tolerance.
+        regression: whether it is worse and beyond the tolerance, of what is not blind in both runs.
         tested: the statistic that was tested in the score's place, empty where the score itself was.
         left_out: answers of shared samples that only one of the runs has, or (a cost) has measured.
         role: ``"system"``, or what stands beside the systems in its place, see :class:`rsground.bench.roles.Role`.

@@ -68,6 +68,21 @@ def test_changes_tell_who_competes(ran: Ran) -> None:
     assert {one.role for one in found.scores} == {"system"}, "with nothing beside it, a ceiling is what is compared"
 
 
+def test_what_is_blind_in_both_runs_may_guess_worse(ran: Ran) -> None:
+    guesser = TEXT.replace(
+        'label = "a", head = "toy" }',
+        'label = "a", head = "toy", backbone = "batcher", preprocess = ["blindfold"], batch = 4 }',
+    )
+    old, new = ran(guesser, "old")[1], ran(guesser.replace("batch = 4", "batch = 1"), "new")[1]
+    found = compare_runs(new, old, Rules(scores=("mIoU",), costs_count=True))
+    worse = change(found, name="mIoU")
+    assert (worse.verdict, worse.role, worse.regression) == (Verdict.WORSE, "blind", False)
+    assert found.regressions == ()
+    sees = guesser.replace('preprocess = ["blindfold"], ', "")
+    old, new = ran(sees, "older")[1], ran(sees.replace("batch = 4", "batch = 1"), "newer")[1]
+    assert change(compare_runs(new, old, Rules(scores=("mIoU",))), name="mIoU").regression
+
+
 def test_within_the_tolerance_is_worse_and_no_regression(ran: Ran) -> None:
     old, new = ran(TEXT, "old")[1], ran(BLIND, "new")[1]
     found = compare_runs(new, old, Rules(tolerance=1.0))
