@@ -71,12 +71,12 @@ def compare_runs(run: Run, baseline: Run, rules: Rules | None = None) -> Compari
     ]
     _check_patterns(wanted, run, shared, systems, metrics)
     costs = [c for label in shared for system in systems for c in _costs(run, baseline, pairs[label], system, draws)]
-    beside = rulers({row.label: row.role for row in run.systems})
+    beside, before = _beside(run), _beside(baseline)
     scores, costs = (
         [replace(change, role=beside.get(change.system, Role.SYSTEM).value) for change in found]
         for found in (scores, costs)
     )
-    blind = _blind(run) & _blind(baseline)
+    blind = {label for label, role in beside.items() if role is before.get(label) is Role.BLIND}
     missing, notes = differences(run, baseline, pairs)
     if not scores and not costs:
         raise StoreError(_nothing(run, baseline, missing))
@@ -208,8 +208,8 @@ def _asked_alone(usage: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> 
     return np.array_equal(usage["time_s"][rows], usage["latency_s"][rows], equal_nan=True)
 
 
-def _blind(run: Run) -> set[str]:
-    return {label for label, role in rulers({row.label: row.role for row in run.systems}).items() if role is Role.BLIND}
+def _beside(run: Run) -> dict[str, Role]:
+    return rulers({row.label: row.role for row in run.systems})
 
 
 def _judged(
